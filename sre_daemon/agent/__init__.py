@@ -1,0 +1,1 @@
+"""Investigators: from an incident to a diagnosis, with read-only tools."""

@@ -1,0 +1,1 @@
+"""Values and rules of incident response: no I/O, no clock, no asyncio."""

@@ -1,0 +1,87 @@
+"""An alert as Alertmanager reports it, and what makes two reports the same alert."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class AlertStatus(StrEnum):
+    """The only two states on the wire."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class Severity(StrEnum):
+    """The conventional `severity` label; anything else counts as `none`."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+    NONE = "none"
+
+    @property
+    def rank(self) -> int:
+        """0 is worked on first."""
+        return list(Severity).index(self)
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str]) -> "Severity":
+        """The severity that these labels claim."""
+        value = labels.get("severity", "").lower()
+        if value in {"page", "high", "error"}:
+            return cls.CRITICAL
+        return cls(value) if value in set(cls) else cls.NONE
+
+
+def identity(tenant: str, labels: Mapping[str, str]) -> str:
+    """The identity of an alert: its tenant and full label set, hashed (64 hex digits).
+
+    Alertmanager's fingerprint is not used: 64 bits of FNV can be made to collide, and label
+    values are chosen by whoever writes the series.
+    """
+    canonical = json.dumps(
+        [tenant, sorted(labels.items())], ensure_ascii=True, separators=(",", ":")
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One labelled condition, as last reported.
+
+    `status` is this alert's own; the status of the notification that carried it says nothing.
+    `starts_at` is not an episode id: Alertmanager moves it (see docs/architecture.md).
+    """
+
+    labels: Mapping[str, str]
+    status: AlertStatus
+    starts_at: datetime
+    ends_at: datetime | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    generator_url: str = ""
+    fingerprint: str = ""
+    tenant: str = "default"
+
+    @property
+    def name(self) -> str:
+        """The `alertname` label, or `unnamed`."""
+        return self.labels.get("alertname") or "unnamed"
+
+    @property
+    def severity(self) -> Severity:
+        """From the `severity` label."""
+        return Severity.of(self.labels)
+
+    @property
+    def identity(self) -> str:
+        """See `identity()`."""
+        return identity(self.tenant, self.labels)
+
+    @property
+    def firing(self) -> bool:
+        """Whether the last report said firing."""
+        return self.status is AlertStatus.FIRING

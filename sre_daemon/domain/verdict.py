@@ -1,0 +1,92 @@
+"""The policy's answer, and the closed list of reasons that log, timeline, metric and screen share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Decision(StrEnum):
+    """What may happen."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+class Reason(StrEnum):
+    """Why. One word everywhere; `REASONS` has the sentence for each."""
+
+    ALLOWED = "allowed"
+    NO_POLICY = "no_policy"
+    NO_EFFECTS = "no_effects"
+    EFFECT_NOT_ALLOWED = "effect_not_allowed"
+    VALUE_OUT_OF_BOUNDS = "value_out_of_bounds"
+    MODE_CEILING = "mode_ceiling"
+    AUTONOMY = "autonomy"
+    INCONCLUSIVE = "inconclusive"
+    LOW_CONFIDENCE = "low_confidence"
+    UNSUPPORTED_EVIDENCE = "unsupported_evidence"
+    ATTEMPTS_SPENT = "attempts_spent"
+    RATE_LIMITED = "rate_limited"
+    COOLING_DOWN = "cooling_down"
+    CONCURRENCY = "concurrency"
+    PAUSED = "paused"
+    FENCED = "fenced"
+    WRONG_STATE = "wrong_state"
+    NOT_APPROVED = "not_approved"
+    ALERT_NOT_FIRING = "alert_not_firing"
+    SILENCED = "silenced"
+    TARGET_CHANGED = "target_changed"
+    NO_DATA = "no_data"
+    DEADLINE = "deadline"
+    UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a reason, not a secret
+
+
+REASONS: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.ALLOWED: "The policy allows every effect.",
+        Reason.NO_POLICY: "No policy matches this alert, so nothing may be changed.",
+        Reason.NO_EFFECTS: "The diagnosis proposes no effect.",
+        Reason.EFFECT_NOT_ALLOWED: "The policy for this alert does not list this effect.",
+        Reason.VALUE_OUT_OF_BOUNDS: "The effect is listed, but the value is outside its bounds.",
+        Reason.MODE_CEILING: "The mode of the policy file forbids acting.",
+        Reason.AUTONOMY: "The policy does not let the daemon act alone.",
+        Reason.INCONCLUSIVE: "The investigation found no cause.",
+        Reason.LOW_CONFIDENCE: "The confidence is below what the policy requires.",
+        Reason.UNSUPPORTED_EVIDENCE: "Evidence is missing or not found in the recorded tool output.",
+        Reason.ATTEMPTS_SPENT: "The attempts for this incident are used up.",
+        Reason.RATE_LIMITED: "The policy has acted as often as it may in an hour.",
+        Reason.COOLING_DOWN: "The policy acted too recently.",
+        Reason.CONCURRENCY: "Another incident is acting under this policy, or on this target.",
+        Reason.PAUSED: "The daemon is paused.",
+        Reason.FENCED: "Another worker owns the incident now.",
+        Reason.WRONG_STATE: "The incident is not in a state in which effects may be applied.",
+        Reason.NOT_APPROVED: "This is not one of the effects that were decided, in their order.",
+        Reason.ALERT_NOT_FIRING: "The alert is not firing any more.",
+        Reason.SILENCED: "The alert is silenced or inhibited.",
+        Reason.TARGET_CHANGED: "The target is not as it was at the diagnosis.",
+        Reason.NO_DATA: "What must be known for this could not be read.",
+        Reason.DEADLINE: "The time for this remediation is over.",
+        Reason.UNKNOWN_TOKEN: "The token belongs to no running remediation.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer with the policy that gave it, the reason, and a sentence for a person.
+
+    `trail` is the tree that `policy explain` prints: one line per rule looked at.
+    """
+
+    decision: Decision
+    reason: Reason
+    message: str
+    policy: str = ""
+    trail: Sequence[str] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the effects may be applied now, without asking anyone."""
+        return self.decision is Decision.ALLOW

@@ -1,0 +1,151 @@
+"""Every error the daemon raises on purpose.
+
+    DaemonError(reason, hint)              retryable says whether the same call may succeed later
+      ConfigError                          exit code 2; names the file and the place in it
+        PolicyFileError                    the policy file; RunbookError: a runbook
+      IntakeError
+        PayloadInvalid (400)  Unauthorized (401)  PayloadTooLarge (413)
+      StoreError
+        StoreUnavailable (retry)  StoreConflict (reload, retry)  MigrationFailed
+      AgentError
+        AgentUnavailable (retry)  AgentTimeout (retry)  AgentLimitReached  AgentOutputInvalid
+      ToolError
+        ToolServerUnavailable (retry)  ToolFailed  ToolRefused
+      TargetError
+        TargetUnavailable (retry)          Prometheus, Alertmanager: no answer, or one we cannot read
+      NotifyError (retry)
+      InvalidTransition                    a bug; caught only at the top
+
+The class says where, `retryable` says what to do, `hint` tells the person on call the next step.
+A "no" of the policy is a verdict (domain/verdict.py), never an error.
+"""
+
+
+class DaemonError(Exception):
+    """Root of the tree: a reason in one sentence and what to do next."""
+
+    retryable = False
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.hint})" if self.hint else self.reason
+
+
+class ConfigError(DaemonError):
+    """A file the operator wrote cannot be used as it is; `reason` starts with `FILE:LINE: KEY`."""
+
+
+class PolicyFileError(ConfigError):
+    """The policy file is wrong, or asks for something that this version does not do."""
+
+
+class RunbookError(ConfigError):
+    """A runbook's front matter or one of its machine steps is wrong."""
+
+
+class IntakeError(DaemonError):
+    """A notification is not accepted; `status` is the HTTP code that says so."""
+
+    status = 400
+
+
+class PayloadInvalid(IntakeError):
+    """The body can never succeed: not JSON, not a version 4 notification."""
+
+
+class Unauthorized(IntakeError):
+    """No token, or a wrong one."""
+
+    status = 401
+
+
+class PayloadTooLarge(IntakeError):
+    """The body is above the cap of the receiver."""
+
+    status = 413
+
+
+class StoreError(DaemonError):
+    """The store did not do what it was asked to."""
+
+
+class StoreUnavailable(StoreError):
+    """Locked, full, closed or unreachable: the caller answers 503 or tries again."""
+
+    retryable = True
+
+
+class StoreConflict(StoreError):
+    """Somebody else changed the incident, or our lease on it is gone: nothing was written."""
+
+    retryable = True
+
+
+class MigrationFailed(StoreError):
+    """The schema cannot be brought to this version."""
+
+
+class AgentError(DaemonError):
+    """An investigation did not end in a diagnosis."""
+
+
+class AgentUnavailable(AgentError):
+    """The model, its API or its command line does not work now."""
+
+    retryable = True
+
+
+class AgentTimeout(AgentError):
+    """The run was cut at its deadline."""
+
+    retryable = True
+
+
+class AgentLimitReached(AgentError):
+    """The run used up its turns, tool calls or money."""
+
+
+class AgentOutputInvalid(AgentError):
+    """The run ended without a diagnosis that can be read."""
+
+
+class ToolError(DaemonError):
+    """A call of the tool server did not succeed."""
+
+
+class ToolServerUnavailable(ToolError):
+    """The tool server did not start or went away."""
+
+    retryable = True
+
+
+class ToolFailed(ToolError):
+    """The tool ran and failed."""
+
+
+class ToolRefused(ToolError):
+    """The tool server or the gate refused the call; nothing was changed."""
+
+
+class TargetError(DaemonError):
+    """A system that we observe did not answer usefully."""
+
+
+class TargetUnavailable(TargetError):
+    """No answer, an error, or an answer we cannot read."""
+
+    retryable = True
+
+
+class NotifyError(DaemonError):
+    """A message did not reach its channel."""
+
+    retryable = True
+
+
+class InvalidTransition(DaemonError):
+    """The lifecycle tables do not allow this event in this state."""

@@ -1,0 +1,1 @@
+"""The hands of the daemon: the gate that asks the policy, and the executor that applies effects."""

@@ -1,0 +1,1 @@
+"""From the bytes of a notification to stored alerts and incidents."""

@@ -1,0 +1,1 @@
+"""The stages an incident passes, and the worker that drives them."""

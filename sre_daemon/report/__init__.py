@@ -1,0 +1,1 @@
+"""What is written down at the end of an incident."""

@@ -1,0 +1,1 @@
+"""Where incidents live: one contract (`base`), implementations that pass one test suite."""

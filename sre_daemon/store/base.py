@@ -1,0 +1,229 @@
+"""The store's contract. Every method is one transaction: all of it happened, or none.
+
+Every method may raise StoreUnavailable. Writes about an incident carry the fence under which it
+was claimed and raise StoreConflict when it is no longer the newest: a worker that lost its lease
+can write nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sre_daemon.domain.effect import Effect
+from sre_daemon.domain.event import TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
+from sre_daemon.domain.run import Run, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows about the alerts of some notifications, read in the same transaction.
+
+    `episodes`: the newest episode of each identity, open or closed. `incidents`: the open
+    incidents by correlation key, and those that the episodes belong to, by id in `by_id`.
+    """
+
+    episodes: Mapping[str, StoredAlert]
+    incidents: Mapping[str, Incident]
+    by_id: Mapping[str, Incident]
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What a set of notifications changes: decided purely, written in the same transaction."""
+
+    opened: Sequence[Incident] = ()
+    updated: Sequence[Incident] = ()
+    episodes: Sequence[StoredAlert] = ()
+    events: Sequence[TimelineEvent] = ()
+    actions: Mapping[str, int] | None = None
+
+
+Correlate = Callable[[Sequence[Notification], Known], Writes]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts for metrics and the status page."""
+
+    incidents: Mapping[State, int]
+    queue: Mapping[str, int]
+    accepted: int
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A remediation that was begun: what limits are counted from."""
+
+    incident_id: str
+    policy: str
+    targets: Sequence[str]
+    at: datetime
+    active: bool
+
+
+class Store(Protocol):
+    """See the module."""
+
+    async def open(self) -> None:
+        """Connect and bring the schema to this version. Raises MigrationFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; never raises."""
+        ...
+
+    async def ping(self) -> None:
+        """Read something."""
+        ...
+
+    # --- intake
+    async def accept(
+        self, notifications: Sequence[Notification], correlate: Correlate
+    ) -> Mapping[str, int]:
+        """Store the bytes, apply what `correlate` decides; returns alerts counted by action."""
+        ...
+
+    # --- incidents
+    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:
+        """Take the most urgent due incident that nobody holds: severity, then age.
+
+        Due means: in a state of lifecycle.WORKING, `wake_at` not in the future, lease free or
+        run out. The incident's fence grows by one.
+        """
+        ...
+
+    async def renew(self, incident_id: str, fence: int, until: datetime) -> bool:
+        """Keep a claim; False when it was lost."""
+        ...
+
+    async def release(self, incident_id: str, fence: int) -> None:
+        """Give a claim back; does nothing when it was lost."""
+        ...
+
+    async def save(
+        self, incident: Incident, fence: int, events: Sequence[TimelineEvent] = ()
+    ) -> Incident:
+        """Write the incident and its timeline events.
+
+        Compares `version` and the fence; returns the incident with its new version. Fence None
+        is not possible: who has no claim uses `transition`.
+        """
+        ...
+
+    async def transition(self, incident: Incident, events: Sequence[TimelineEvent]) -> Incident:
+        """Write a change by somebody without a claim (a person, a poll): compares the version only."""
+        ...
+
+    async def note(self, events: Sequence[TimelineEvent]) -> None:
+        """Add to the timeline without touching the incident."""
+        ...
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """One incident."""
+        ...
+
+    async def incidents(
+        self,
+        states: Sequence[State] = (),
+        *,
+        label: Mapping[str, str] | None = None,
+        query: str = "",
+        before: str = "",
+        limit: int = 50,
+    ) -> list[Incident]:
+        """Newest first; `before` is the id of the last one already seen, `query` is in the title."""
+        ...
+
+    async def timeline(
+        self, incident_id: str, after: int = 0, limit: int = 1000
+    ) -> list[TimelineEvent]:
+        """Events with a greater `seq`, in order."""
+        ...
+
+    async def alerts(self, incident_id: str) -> list[StoredAlert]:
+        """The incident's alerts, first seen first."""
+        ...
+
+    async def episodes(self, open_only: bool = True) -> list[StoredAlert]:
+        """All (open) alert episodes."""
+        ...
+
+    async def totals(self) -> Totals:
+        """Counts."""
+        ...
+
+    # --- effects
+    async def plan(
+        self,
+        incident: Incident,
+        fence: int,
+        direction: Direction,
+        effects: Sequence[Effect],
+        at: datetime,
+    ) -> list[EffectRecord]:
+        """Record the effects of the incident's current attempt; planning twice changes nothing."""
+        ...
+
+    async def effects(self, incident_id: str, attempt: int | None = None) -> list[EffectRecord]:
+        """In the order attempt, direction (forward first), position."""
+        ...
+
+    async def intend(
+        self, effect_id: int, fence: int, states: Sequence[State], at: datetime
+    ) -> EffectRecord:
+        """Write the intent: the effect must be planned or not_applied, the incident in one of `states`.
+
+        Raises StoreConflict otherwise, or when the fence is old. This is the last word before
+        an effect: it happens in one transaction with the comparison.
+        """
+        ...
+
+    async def settle(
+        self, effect_id: int, state: EffectState, detail: Mapping[str, object], at: datetime
+    ) -> None:
+        """Write the outcome. Not fenced: an outcome is a fact, whoever reports it."""
+        ...
+
+    async def acted(self, since: datetime) -> list[Acted]:
+        """Remediations with an intended forward effect since then, and those still active."""
+        ...
+
+    # --- runs
+    async def begin_run(self, run: Run) -> None:
+        """Record the start."""
+        ...
+
+    async def record_call(self, call: ToolCall) -> None:
+        """Record a tool call of a run."""
+        ...
+
+    async def end_run(self, run: Run) -> None:
+        """Record the end."""
+        ...
+
+    async def interrupt_runs(self, incident_id: str, at: datetime) -> int:
+        """Settle runs of this incident that a crash left `running`; returns how many."""
+        ...
+
+    async def runs(self, incident_id: str) -> list[Run]:
+        """First started first."""
+        ...
+
+    async def calls(self, run_id: str) -> list[ToolCall]:
+        """In the order of recording."""
+        ...
+
+    # --- switches
+    async def switch(self, name: str) -> str | None:
+        """A stored setting that survives a restart, such as `paused`."""
+        ...
+
+    async def set_switch(self, name: str, value: str | None, at: datetime) -> None:
+        """Set it, or remove it with None."""
+        ...

@@ -1,0 +1,1 @@
+"""The HTTP front: receiver, API, console pages, health and metrics."""
