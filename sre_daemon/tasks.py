@@ -2,11 +2,28 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+async def race(work: Coroutine[Any, Any, T], guard: Coroutine[Any, Any, None]) -> T | None:
+    """The result of `work`, or None when `guard` ended first; neither outlives the call.
+
+    An error of `work` is raised; a cancelled caller cancels both.
+    """
+    tasks = asyncio.create_task(work), asyncio.create_task(guard)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].result() if tasks[0].done() else None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Tasks:

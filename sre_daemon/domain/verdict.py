@@ -41,6 +41,20 @@ class Reason(StrEnum):
     NO_DATA = "no_data"
     DEADLINE = "deadline"
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a reason, not a secret
+    # why an incident moved on, where no verdict was involved
+    CLAIMED = "claimed"
+    SUPPRESSED = "suppressed"
+    DIAGNOSED = "diagnosed"
+    AGENT_FAILED = "agent_failed"
+    APPLIED = "applied"
+    EFFECT_REFUSED = "effect_refused"
+    EFFECT_FAILED = "effect_failed"
+    PROVEN = "proven"
+    NOT_PROVEN = "not_proven"
+    CLEARED = "cleared"
+    RECURRED = "recurred"
+    WRITTEN = "written"
+    INTERNAL_ERROR = "internal_error"
 
 
 REASONS: Mapping[Reason, str] = MappingProxyType(
@@ -69,6 +83,19 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.NO_DATA: "What must be known for this could not be read.",
         Reason.DEADLINE: "The time for this remediation is over.",
         Reason.UNKNOWN_TOKEN: "The token belongs to no running remediation.",
+        Reason.CLAIMED: "A worker took the incident.",
+        Reason.SUPPRESSED: "The alert is silenced or inhibited, so the incident waits.",
+        Reason.DIAGNOSED: "The investigation found a cause.",
+        Reason.AGENT_FAILED: "The investigation could not be carried out.",
+        Reason.APPLIED: "Every effect was applied.",
+        Reason.EFFECT_REFUSED: "The gate or the tool server refused an effect.",
+        Reason.EFFECT_FAILED: "An effect failed, or its outcome is not what was intended.",
+        Reason.PROVEN: "The alert and the policy's queries proved the repair.",
+        Reason.NOT_PROVEN: "The repair was not proven in time.",
+        Reason.CLEARED: "The alert stopped by itself.",
+        Reason.RECURRED: "The alert fired again.",
+        Reason.WRITTEN: "The post-mortem is written.",
+        Reason.INTERNAL_ERROR: "The daemon failed in a way nobody foresaw.",
     }
 )
 

@@ -1,0 +1,1 @@
+"""The outside systems that the tools look at, one per file."""

@@ -1,0 +1,48 @@
+"""Alertmanager's API v2: which alerts are silenced or inhibited. Asks every member of a cluster."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from mcp_tools.clients.http import JsonClient
+from mcp_tools.errors import TargetUnavailable, ToolError
+
+TIMEOUT_SECONDS = 5.0
+
+
+class Alertmanager:
+    """All members of one Alertmanager cluster."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._members = [JsonClient("Alertmanager", url, TIMEOUT_SECONDS) for url in urls]
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is any member to ask."""
+        return bool(self._members)
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        """The alerts of every member that answers, as on the wire; the same alert may come twice.
+
+        Raises:
+            ToolError: no member answers; the text has the first failure.
+        """
+        answers = await asyncio.gather(*map(self._alerts, self._members), return_exceptions=True)
+        lists = [answer for answer in answers if isinstance(answer, list)]
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, ToolError):
+                raise answer
+            if isinstance(answer, ToolError) and not lists:
+                raise answer
+        return [alert for answer in lists for alert in answer]
+
+    async def _alerts(self, member: JsonClient) -> list[dict[str, Any]]:
+        status, body = await member.get("/api/v2/alerts", {})
+        if not isinstance(body, list):
+            raise TargetUnavailable(f"Alertmanager at {member.url} answered {status} and no list.")
+        return [item for item in body if isinstance(item, dict)]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for member in self._members:
+            await member.aclose()

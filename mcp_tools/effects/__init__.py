@@ -1,0 +1,21 @@
+"""What a write means: the closed vocabulary of effects, and how edits and commands are read as such."""
+
+from mcp_tools.effects.wire import (
+    ConfigSet,
+    Effect,
+    PostmortemWrite,
+    ServiceRedeploy,
+    ServiceRestart,
+    from_json,
+    to_json,
+)
+
+__all__ = [
+    "ConfigSet",
+    "Effect",
+    "PostmortemWrite",
+    "ServiceRedeploy",
+    "ServiceRestart",
+    "from_json",
+    "to_json",
+]

@@ -1,0 +1,176 @@
+"""Settings of the tool server: a JSON file, or the environment and `.env`; and strict YAML for its files.
+
+The only reader of the environment in this package. The gate's token comes from the environment
+alone, never from a file that could be committed.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+
+from mcp_tools.errors import SettingsError
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_BYTES = 1 << 20
+TOKEN_VARIABLE = "MCP_TOOLS_GATE_TOKEN"  # noqa: S105 - the variable's name, not a token
+
+
+class Group(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PrometheusSettings(Group):
+    """The Prometheus that is queried."""
+
+    url: HttpUrl = HttpUrl("http://127.0.0.1:9090")
+    """Base address."""
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
+    """How long one query may take."""
+
+
+class RuntimeSettings(Group):
+    """What runs the services."""
+
+    kind: Literal["supervisor", "none"] = "none"
+    """`supervisor` talks to supervisord; `none` has no logs and can restart nothing."""
+    socket: Path | None = None
+    """supervisord's Unix socket."""
+
+
+class ToolSettings(Group):
+    """Everything the tools may see and touch."""
+
+    prometheus: PrometheusSettings = PrometheusSettings()
+    """Where metrics, rules and pending alerts are read."""
+    alertmanagers: tuple[HttpUrl, ...] = ()
+    """Where silences and inhibitions are read."""
+    config_root: Path | None = None
+    """The tree whose `config/` folder may be read, and edited within the guardrails."""
+    runtime: RuntimeSettings = RuntimeSettings()
+    """What runs the services."""
+    services: tuple[str, ...] = ()
+    """Services that may be logged, restarted and redeployed; no other name is accepted."""
+    health: Path | None = None
+    """Queries and thresholds of get_service_health; without one the built-in ones are used."""
+    runbooks: tuple[Path, ...] = ()
+    """Files or folders of runbooks."""
+    postmortems: Path | None = None
+    """Folder that post-mortems are written to."""
+    backups: Path | None = None
+    """Folder for copies of edited files; by default `backups` beside the post-mortems."""
+    deployments: Path | None = None
+    """JSON-lines file of recorded deploys; a redeploy adds a line."""
+    guardrails: Path | None = None
+    """Value ranges per configuration key that hold whatever the gate says."""
+
+    @property
+    def backup_folder(self) -> Path | None:
+        """Where copies of edited files go, or None when neither folder is configured."""
+        if self.backups is not None or self.postmortems is None:
+            return self.backups
+        return self.postmortems.parent / "backups"
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> ToolSettings:
+    """Read the JSON file, or without one the environment over `.env` in the working directory.
+
+    Raises:
+        SettingsError: naming the file or variable and what is wrong with it.
+    """
+    if path is None:
+        return _validate(_from_environment(environ), ToolSettings, "the environment")
+    try:
+        data = json.loads(_read(path))
+    except ValueError as failure:
+        raise SettingsError(f"{path}: not valid JSON: {failure}.") from None
+    return _validate(data, ToolSettings, str(path))
+
+
+def token(environ: Mapping[str, str] | None = None) -> str:
+    """The gate's token, or empty."""
+    return (os.environ if environ is None else environ).get(TOKEN_VARIABLE, "")
+
+
+def read_yaml(path: Path, model: type[M]) -> M:
+    """Read and validate a YAML file of the operator; duplicate and unknown keys are refused.
+
+    Raises:
+        SettingsError: naming the file and the key.
+    """
+    return _validate(parse_yaml(_read(path), str(path)), model, str(path))
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """YAML text as plain data, safe types only.
+
+    Raises:
+        SettingsError: it is not valid YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError) as failure:
+        problem = str(getattr(failure, "problem", None) or type(failure).__name__)
+        mark = getattr(failure, "problem_mark", None)
+        place = f":{mark.line + 1}" if mark is not None else ""
+        raise SettingsError(f"{name}{place}: not valid YAML: {problem.splitlines()[0]}.") from None
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_BYTES} bytes.", "Shorten it.")
+        return data.decode("utf-8")
+    except OSError as failure:
+        raise SettingsError(
+            f"{path}: cannot be read: {failure.strerror}.", "Check the path and its permissions."
+        ) from failure
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8.", "Save it as UTF-8 text.") from None
+
+
+def _validate(data: object, model: type[M], name: str) -> M:
+    try:
+        return model.model_validate(data)
+    except ValidationError as failure:
+        mistakes = [
+            f"{name}: {'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}"
+            for item in failure.errors(include_url=False, include_context=False)
+        ]
+        raise SettingsError("; ".join(mistakes) + ".", "Correct it and start again.") from None
+
+
+PATHS = {"HEALTH": "health", "POSTMORTEMS": "postmortems", "DEPLOYMENTS": "deployments"} | {
+    "GUARDRAILS": "guardrails",
+    "CONFIG_ROOT": "config_root",
+    "BACKUPS": "backups",
+}
+LISTS = {"ALERTMANAGER_URL": "alertmanagers", "SERVICES": "services", "RUNBOOKS": "runbooks"}
+
+
+def _from_environment(environ: Mapping[str, str] | None) -> dict[str, object]:
+    if environ is None:
+        from dotenv import dotenv_values
+
+        stored = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        environ = stored | dict(os.environ)
+    data: dict[str, object] = {
+        field: environ[name] for name, field in PATHS.items() if environ.get(name)
+    }
+    for name, field in LISTS.items():
+        data[field] = [item.strip() for item in environ.get(name, "").split(",") if item.strip()]
+    if environ.get("PROMETHEUS_URL"):
+        data["prometheus"] = {"url": environ["PROMETHEUS_URL"]}
+    if environ.get("SUPERVISOR_SOCKET"):
+        data["runtime"] = {"kind": "supervisor", "socket": environ["SUPERVISOR_SOCKET"]}
+    return data

@@ -1,0 +1,69 @@
+"""The prompt of an investigation: fixed instructions first, then the request as fenced data.
+
+The system prompt has no variable part, so that it stays cached from run to run.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from sre_daemon.agent.base import Request
+from sre_daemon.agent.text import Fence
+from sre_daemon.domain.alert import Alert
+
+PROMPTS = Path(__file__).parent / "prompts"
+SYSTEM = PROMPTS / "system.md"
+MAX_ALERTS = 20
+VALUE_CHARS = 500
+FACT_CHARS = 6000
+ALERT_CHARS = 4000
+
+
+def build(request: Request, fence: Fence | None = None) -> str:
+    """The first user message of the run."""
+    fence = fence or Fence()
+    template = Template((PROMPTS / "investigate.md").read_text(encoding="utf-8"))
+    # One pass of substitution: a placeholder inside foreign text is never looked at again.
+    return template.substitute(
+        marker=fence.marker,
+        question=_question(request, fence),
+        alerts=_alerts(request, fence),
+        facts="\n\n".join(
+            fence.wrap(title, text, FACT_CHARS) for title, text in request.facts.items()
+        ),
+    )
+
+
+def _question(request: Request, fence: Fence) -> str:
+    if not request.question:
+        return ""
+    return "A person asks:\n\n" + fence.wrap("question", request.question) + "\n"
+
+
+def _alerts(request: Request, fence: Fence) -> str:
+    if not request.alerts:
+        return ""
+    shown = [
+        fence.wrap(f"alert {number}", _alert(alert), ALERT_CHARS)
+        for number, alert in enumerate(request.alerts[:MAX_ALERTS], start=1)
+    ]
+    left = len(request.alerts) - len(shown)
+    if left:
+        shown.append(f"There are {left} more alerts in this incident; get_alerts lists them.")
+    return "The alerts of the incident:\n\n" + "\n\n".join(shown) + "\n"
+
+
+def _alert(alert: Alert) -> str:
+    fields = {
+        "alert": alert.name,
+        "status": alert.status.value,
+        "since": alert.starts_at.isoformat(),
+        "labels": _capped(alert.labels),
+        "annotations": _capped(alert.annotations),
+    }
+    return json.dumps(fields, ensure_ascii=False, indent=1)
+
+
+def _capped(values: Mapping[str, str]) -> dict[str, str]:
+    return {key[:VALUE_CHARS]: value[:VALUE_CHARS] for key, value in values.items()}

@@ -1,0 +1,61 @@
+"""Ends a run from outside at its deadline, or when nothing has been heard of it for too long.
+
+Killing the process rather than cancelling the SDK: a cancelled SDK waits five seconds for a
+process that hangs, a killed one is gone at once and its pipes say so.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from sre_daemon.errors import AgentError, AgentTimeout, AgentUnavailable
+
+RETRY_SECONDS = 0.05
+
+
+class Watchdog:
+    """Calls `kill` until it returns True; `failure` then says why. Times are in seconds."""
+
+    def __init__(self, kill: Callable[[], bool], deadline: float, silence: float) -> None:
+        self.failure: AgentError | None = None
+        self._kill = kill
+        self._silence = silence
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        self._quiet = self._loop.call_later(silence, self._check)
+        self._deadline = self._loop.call_later(deadline, self._end, timeout(deadline))
+
+    def touch(self) -> None:
+        """Something was heard of the run."""
+        self._heard = self._loop.time()
+
+    def stop(self) -> None:
+        """The run is over."""
+        self._quiet.cancel()
+        self._deadline.cancel()
+
+    def _check(self) -> None:
+        quiet = self._loop.time() - self._heard
+        if quiet < self._silence:
+            self._quiet = self._loop.call_later(self._silence - quiet, self._check)
+            return
+        self._deadline.cancel()
+        self._end(
+            AgentUnavailable(
+                f"nothing was heard of the agent for {self._silence:g} s",
+                "check the network and ANTHROPIC_BASE_URL",
+            )
+        )
+
+    def _end(self, failure: AgentError) -> None:
+        self.failure = self.failure or failure
+        self._quiet.cancel()
+        # The process may be about to start: then there is nothing to kill yet.
+        if not self._kill():
+            self._deadline = self._loop.call_later(RETRY_SECONDS, self._end, failure)
+
+
+def timeout(seconds: float) -> AgentTimeout:
+    """The error of a run that was cut at its deadline."""
+    return AgentTimeout(
+        f"the investigation was cut at its deadline of {seconds:g} s", "raise agent.deadline"
+    )

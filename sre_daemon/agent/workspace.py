@@ -1,0 +1,145 @@
+"""The private folder of one run of the Claude command line: its home, settings and launchers.
+
+The command line and the tool server are started through generated shell scripts, because the SDK
+hands its own process's whole environment down: the scripts keep only named variables, make a
+process group of their own, and have the kernel kill them when their parent dies. No secret is on
+a command line; the files are readable by this user only.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sre_daemon.errors import AgentUnavailable
+from sre_daemon.toolclient import ToolServer
+
+SERVER = "sre"
+INHERITED = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    # Operators behind a proxy or with their own certificate authority need these.
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+)
+# Names come from /proc, because `env` prints values with line breaks that look like more names.
+# They are removed by name, so that no value is ever an argument.
+LAUNCHER = """\
+#!/bin/sh
+set -f
+IFS='
+'
+set -- {command} "$@"
+for name in $(tr '\\n\\0' ' \\n' < /proc/self/environ | sed 's/=.*//'); do
+  case ' {keep} ' in
+    *" $name "*) ;;
+    *) set -- -u "$name" "$@" ;;
+  esac
+done
+{before}
+exec env "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Paths inside the folder of one run."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        """HOME, working directory and configuration of the command line; empty at first."""
+        return self.root / "home"
+
+    @property
+    def cli(self) -> Path:
+        """The launcher of the command line."""
+        return self.root / "claude"
+
+    @property
+    def mcp_config(self) -> Path:
+        """The command line's list of tool servers: ours."""
+        return self.root / "mcp.json"
+
+    @property
+    def pid_file(self) -> Path:
+        """Where the command line's process id, which is also its group's, stands."""
+        return self.root / "pid"
+
+    def kill(self) -> bool:
+        """Kill the command line's whole process group; False when it has not started yet."""
+        try:
+            group = int(self.pid_file.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return False
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+        return True
+
+    def remove(self) -> None:
+        """Delete everything; what was there may have been secret."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) -> Workspace:
+    """Make the folder of one run under `parent`; `names` are the variables the command line keeps.
+
+    Raises:
+        AgentUnavailable: the folder cannot be written, or a program is not installed.
+    """
+    setpriv, setsid = shutil.which("setpriv"), shutil.which("setsid")
+    if setpriv is None or setsid is None:
+        raise AgentUnavailable(
+            "setpriv and setsid are needed to start the agent safely", "install util-linux"
+        )
+    guarded = [setpriv, "--pdeathsig", "KILL"]
+    try:
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        space = Workspace(Path(tempfile.mkdtemp(prefix="run-", dir=parent)).resolve())
+        space.home.mkdir(mode=0o700)
+        tools = space.root / "tools"
+        # Not behind setsid: the tool server stays in the command line's group, and dies with it.
+        _launcher(tools, [*guarded, *server.command], [*INHERITED, *server.env], _cd(server.cwd))
+        _launcher(
+            space.cli,
+            [*guarded, setsid, str(cli)],
+            [*INHERITED, *names],
+            f"echo $$ > {shlex.quote(str(space.pid_file))}",
+        )
+        config = {"command": str(tools), "args": [], "env": dict(server.env)}
+        _write(space.mcp_config, json.dumps({"mcpServers": {SERVER: config}}), 0o600)
+    except OSError as failure:
+        raise AgentUnavailable(
+            f"the folder of the run cannot be made in {parent}: {failure.strerror}",
+            "check data_dir, its permissions and free space",
+        ) from failure
+    return space
+
+
+def _cd(directory: Path | None) -> str:
+    return "" if directory is None else f"cd {shlex.quote(str(directory))} || exit 1"
+
+
+def _launcher(path: Path, command: Sequence[str], keep: Iterable[str], before: str) -> None:
+    script = LAUNCHER.format(command=shlex.join(command), keep=" ".join(keep), before=before)
+    _write(path, script, 0o700)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        file.write(text)

@@ -1,0 +1,86 @@
+"""What a person may ask of the running daemon: pause, resume, status, explain, readiness."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from sre_daemon import __version__
+from sre_daemon.clock import Clock
+from sre_daemon.errors import DaemonError, PolicyFileError
+from sre_daemon.metrics import Metrics
+from sre_daemon.observe import Observer
+from sre_daemon.policy.explain import explain
+from sre_daemon.policy.source import PolicyFile
+from sre_daemon.store.base import Store
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Over the parts that know."""
+
+    store: Store
+    policy: PolicyFile
+    observer: Observer
+    clock: Clock
+    metrics: Metrics
+    engine: str
+    model: str
+
+    async def pause(self, reason: str, who: str) -> None:
+        """From now on nothing is changed; investigations go on. Survives a restart."""
+        await self.store.set_switch("paused", f"{who}: {reason}", self.clock.now())
+        self.metrics.paused.set(1)
+        log.warning("paused", reason=reason, who=who)
+
+    async def resume(self, reason: str, who: str) -> None:
+        """Undo a pause."""
+        await self.store.set_switch("paused", None, self.clock.now())
+        self.metrics.paused.set(0)
+        log.warning("resumed", reason=reason, who=who)
+
+    async def status(self) -> Mapping[str, object]:
+        """For the status page and the console's header."""
+        totals = await self.store.totals()
+        return {
+            "version": __version__,
+            "mode": self._mode(),
+            "paused": await self.store.switch("paused"),
+            "engine": self.engine,
+            "model": self.model,
+            "incidents": {str(state): count for state, count in totals.incidents.items()},
+            "dependencies": await self.ready(),
+        }
+
+    def _mode(self) -> str:
+        try:
+            policy = self.policy.current()
+        except PolicyFileError as failure:
+            return f"nothing is changed: {failure.reason}"
+        return "nothing is changed: no policy file" if policy is None else str(policy.mode)
+
+    async def ready(self) -> Mapping[str, str]:
+        """`ok` or what is wrong, for each dependency."""
+        try:
+            await self.store.ping()
+            store = "ok"
+        except DaemonError as failure:
+            store = failure.reason
+        return {"store": store, **await self.observer.ready()}
+
+    async def explain(self, labels: Mapping[str, str]) -> Mapping[str, object]:
+        """Which policy matches an alert with these labels, and what it would allow."""
+        return explain(self.policy.current(), labels, self.clock.now())
+
+    async def refresh(self) -> None:
+        """Bring the gauges that mirror the store up to date."""
+        totals = await self.store.totals()
+        for state, count in totals.incidents.items():
+            self.metrics.incidents.labels(state).set(count)
+        for severity, waiting in totals.queue.items():
+            self.metrics.queue_depth.labels(severity).set(waiting)
+        self.metrics.accepted.set(totals.accepted)
+        self.metrics.settled.set(totals.settled)
+        self.metrics.paused.set(await self.store.switch("paused") is not None)

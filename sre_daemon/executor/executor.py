@@ -1,0 +1,243 @@
+"""The executor: applies decided effects in order, through a tool server, without a model.
+
+Intent before, outcome after. An effect whose outcome is not known (a crash, a time-out, a lost
+answer) is measured on the target; it is never repeated blindly.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from sre_daemon.clock import Clock
+from sre_daemon.domain.effect import ConfigSet, PostmortemWrite, ServiceRedeploy, ServiceRestart
+from sre_daemon.domain.event import Kind, TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
+from sre_daemon.domain.verdict import Reason
+from sre_daemon.errors import ToolError
+from sre_daemon.executor.gate import Gate
+from sre_daemon.metrics import Metrics
+from sre_daemon.store.base import Store
+
+log = structlog.get_logger(__name__)
+
+# One remediation may take this long; the gate refuses what is asked for later.
+DEADLINE = timedelta(minutes=5)
+DONE = frozenset({EffectState.APPLIED})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool said: its structured answer (None where there is none), its text."""
+
+    data: Mapping[str, object] | None
+    text: str
+    is_error: bool
+
+
+class Hands(Protocol):
+    """A running tool server in phase remediate."""
+
+    async def call(self, tool: str, arguments: Mapping[str, object]) -> Result:
+        """Call one tool. Raises ToolError when the server is gone or does not answer."""
+        ...
+
+
+class OpenHands(Protocol):
+    """Starts a tool server in phase remediate that asks the gate with this token."""
+
+    def __call__(self, token: str) -> AbstractAsyncContextManager[Hands]:
+        """For the length of the block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How it went: `reason` is APPLIED, EFFECT_REFUSED or EFFECT_FAILED."""
+
+    reason: Reason
+    message: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether every effect was applied."""
+        return self.reason is Reason.APPLIED
+
+
+class Executor:
+    """The only way from a decision to a change."""
+
+    def __init__(
+        self, store: Store, gate: Gate, open_hands: OpenHands, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._gate = gate
+        self._open_hands = open_hands
+        self._clock = clock
+        self._metrics = metrics
+
+    async def apply(self, incident: Incident, direction: Direction) -> Applied:
+        """Apply what is planned for the incident's attempt and not applied yet.
+
+        Safe to call again after a crash at any point.
+
+        Raises:
+            ToolError: the tool server did not start; nothing new was changed.
+        """
+        records = await self._records(incident, direction)
+        if all(record.state in DONE for record in records):
+            return Applied(Reason.APPLIED, "every effect was already applied")
+        async with self._session(incident, direction) as hands:
+            for record in records:
+                outcome = await self._one(hands, record)
+                if outcome is not None:
+                    return outcome
+        return Applied(Reason.APPLIED, f"{len(records)} effects applied")
+
+    @asynccontextmanager
+    async def _session(self, incident: Incident, direction: Direction) -> AsyncIterator[Hands]:
+        deadline = self._clock.now() + DEADLINE
+        async with (
+            self._gate.session(incident, direction, deadline) as session,
+            self._open_hands(session.token) as hands,
+        ):
+            yield hands
+
+    async def _records(self, incident: Incident, direction: Direction) -> list[EffectRecord]:
+        records = await self._store.effects(incident.id, incident.attempt)
+        return [record for record in records if record.direction is direction]
+
+    async def _one(self, hands: Hands, record: EffectRecord) -> Applied | None:
+        """Bring one effect to APPLIED; anything else ends the attempt."""
+        if record.state in DONE:
+            return None
+        if record.state in {EffectState.FAILED, EffectState.REFUSED}:
+            return Applied(Reason.EFFECT_FAILED, f"{record.effect.describe()}: {record.state}")
+        if record.state is EffectState.INTENDED:
+            state, detail = await self._measure(hands, record)
+            await self._settle(record, state, detail, "measured after an interruption")
+            if state is EffectState.APPLIED:
+                return None
+            if state is EffectState.FAILED:
+                return Applied(Reason.EFFECT_FAILED, str(detail.get("measured", "")))
+        return await self._do(hands, record)
+
+    async def _do(self, hands: Hands, record: EffectRecord) -> Applied | None:
+        tool, arguments = _call(record)
+        started = self._clock.monotonic()
+        try:
+            result = await hands.call(tool, arguments)
+        except ToolError as failure:
+            result = Result(None, failure.reason, is_error=True)
+        seconds = round(self._clock.monotonic() - started, 3)
+        self._count(tool, result, seconds)
+        detail: dict[str, object] = {"tool": tool, "seconds": seconds, "result": result.text[:2000]}
+        if not result.is_error:
+            await self._settle(record, EffectState.APPLIED, detail, "")
+            return None
+        if not await self._intended(record):
+            # The gate or the guard said no before anything happened.
+            await self._settle(record, EffectState.REFUSED, detail, result.text)
+            return Applied(Reason.EFFECT_REFUSED, result.text)
+        state, measured = await self._measure(hands, record)
+        await self._settle(record, state, detail | measured, result.text)
+        if state is EffectState.APPLIED:
+            return None
+        return Applied(Reason.EFFECT_FAILED, result.text)
+
+    async def _intended(self, record: EffectRecord) -> bool:
+        records = await self._store.effects(record.incident_id, record.attempt)
+        return any(item.id == record.id and item.state is EffectState.INTENDED for item in records)
+
+    async def _measure(
+        self, hands: Hands, record: EffectRecord
+    ) -> tuple[EffectState, dict[str, object]]:
+        """Look at the target: applied, not applied, or neither (failed: a person must look)."""
+        try:
+            if isinstance(record.effect, ConfigSet):
+                return await self._measure_config(hands, record.effect)
+            if isinstance(record.effect, ServiceRedeploy | ServiceRestart):
+                return await self._measure_service(hands, record.effect.service, record.intended_at)
+        except ToolError as failure:
+            return EffectState.FAILED, {"measured": f"could not be measured: {failure.reason}"}
+        return EffectState.FAILED, {"measured": "this effect cannot be measured"}
+
+    async def _measure_config(
+        self, hands: Hands, effect: ConfigSet
+    ) -> tuple[EffectState, dict[str, object]]:
+        result = await hands.call("read_config_file", {"path": effect.path})
+        keys = (result.data or {}).get("keys")
+        value = keys.get(effect.key) if isinstance(keys, Mapping) else None
+        detail: dict[str, object] = {"measured": f"{effect.key} is {value!r}"}
+        if result.is_error or value is None:
+            return EffectState.FAILED, {"measured": f"{effect.path} cannot be read: {result.text}"}
+        if value == effect.after:
+            return EffectState.APPLIED, detail
+        if value == effect.before:
+            return EffectState.NOT_APPLIED, detail
+        return EffectState.FAILED, detail
+
+    async def _measure_service(
+        self, hands: Hands, service: str, intended_at: datetime | None
+    ) -> tuple[EffectState, dict[str, object]]:
+        result = await hands.call("run_shell_command", {"command": f"docker compose ps {service}"})
+        listed = (result.data or {}).get("services")
+        entries = listed if isinstance(listed, Sequence) else []
+        for entry in entries:
+            if isinstance(entry, Mapping) and entry.get("service") == service:
+                started = entry.get("started_at")
+                fresh = (
+                    bool(entry.get("running"))
+                    and isinstance(started, str)
+                    and intended_at is not None
+                    # Process tables count whole seconds.
+                    and datetime.fromisoformat(started) + timedelta(seconds=1) > intended_at
+                )
+                state = EffectState.APPLIED if fresh else EffectState.NOT_APPLIED
+                return state, {"measured": f"{service} started at {started}"}
+        return EffectState.FAILED, {"measured": f"{service} is not listed: {result.text[:200]}"}
+
+    async def _settle(
+        self, record: EffectRecord, state: EffectState, detail: Mapping[str, object], why: str
+    ) -> None:
+        now = self._clock.now()
+        # The outcome is a fact: a cancelled worker must not lose it.
+        await asyncio.shield(self._store.settle(record.id, state, detail, now))
+        self._metrics.effects.labels(record.effect.kind, state).inc()
+        summary = f"{state.replace('_', ' ')}: {record.effect.describe()}"
+        if why:
+            summary += f" ({why[:300]})"
+        kind = Kind.ROLLBACK if record.direction is Direction.ROLLBACK else Kind.EFFECT
+        data = {"effect": record.effect.kind, "outcome": state, **detail}
+        await self._store.note([TimelineEvent(record.incident_id, now, kind, summary, data)])
+
+    def _count(self, tool: str, result: Result, seconds: float) -> None:
+        name = self._metrics.tool(tool)
+        self._metrics.tool_calls.labels(name, "error" if result.is_error else "ok").inc()
+        self._metrics.tool_seconds.labels(name).observe(seconds)
+
+
+def _call(record: EffectRecord) -> tuple[str, dict[str, object]]:
+    """The tool call that produces this effect."""
+    effect = record.effect
+    if isinstance(effect, ConfigSet):
+        return "edit_config_file", {
+            "path": effect.path,
+            "key": effect.key,
+            "old_value": effect.before,
+            "new_value": effect.after,
+        }
+    if isinstance(effect, ServiceRedeploy):
+        return "run_shell_command", {"command": f"docker compose up -d {effect.service}"}
+    if isinstance(effect, ServiceRestart):
+        return "run_shell_command", {"command": f"docker compose restart {effect.service}"}
+    if isinstance(effect, PostmortemWrite):
+        raise ToolError(
+            "a post-mortem is no repair", "take postmortem.write out of the proposed effects"
+        )
+    raise AssertionError(effect)

@@ -1,0 +1,199 @@
+"""Every metric of the daemon, in one class. No label takes a value from an alert.
+
+All label values are created at start, so that a rate over a counter is right from the first event.
+"""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import exposition as text
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from sre_daemon import __version__
+from sre_daemon.domain.alert import Severity
+from sre_daemon.domain.lifecycle import INCIDENT, State
+from sre_daemon.domain.run import RunOutcome
+from sre_daemon.domain.verdict import Decision, Reason
+
+TOOLS = (
+    "query_metrics",
+    "list_metrics",
+    "get_service_health",
+    "read_config_file",
+    "edit_config_file",
+    "run_shell_command",
+    "get_container_logs",
+    "get_logs",
+    "get_alerts",
+    "get_recent_deployments",
+    "execute_runbook",
+    "write_postmortem",
+    "other",
+)
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The metrics, registered in `registry` (its own by default, so that tests do not share)."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._intake()
+        self._incidents()
+        self._agent()
+        self._changes()
+        Info("sre_daemon_build", "Version.", registry=self.registry).info({"version": __version__})
+
+    def _counter(self, name: str, help_: str, **labels: Iterable[str]) -> Counter:
+        counter = Counter(f"sre_daemon_{name}", help_, list(labels), registry=self.registry)
+        self._create(counter, labels)
+        return counter
+
+    def _gauge(self, name: str, help_: str, **labels: Iterable[str]) -> Gauge:
+        gauge = Gauge(f"sre_daemon_{name}", help_, list(labels), registry=self.registry)
+        self._create(gauge, labels)
+        return gauge
+
+    def _histogram(
+        self, name: str, help_: str, buckets: Iterable[float] = SECONDS, **labels: Iterable[str]
+    ) -> Histogram:
+        histogram = Histogram(
+            f"sre_daemon_{name}",
+            help_,
+            list(labels),
+            buckets=tuple(buckets),
+            registry=self.registry,
+        )
+        self._create(histogram, labels)
+        return histogram
+
+    @staticmethod
+    def _create(metric: Counter | Gauge | Histogram, labels: dict[str, Iterable[str]]) -> None:
+        combinations: list[dict[str, str]] = [{}]
+        for name, values in labels.items():
+            combinations = [{**known, name: value} for known in combinations for value in values]
+        for combination in combinations:
+            if combination:
+                metric.labels(**combination)
+
+    def _intake(self) -> None:
+        self.notifications = self._counter(
+            "notifications_total",
+            "Webhook requests by what became of them.",
+            outcome=("stored", "unauthorized", "invalid", "too_large", "unavailable"),
+        )
+        self.notification_seconds = self._histogram(
+            "notification_seconds", "From the first byte of a request to its answer.", FAST
+        )
+        self.alerts = self._counter(
+            "alerts_total",
+            "Alerts by what correlation did with them.",
+            action=(
+                "opened",
+                "joined",
+                "refreshed",
+                "resolved",
+                "recurred",
+                "suspect",
+                "unknown_resolved",
+                "rejected",
+            ),
+        )
+        self.accepted = self._gauge("accepted", "Incidents ever opened (settled plus open).")
+        self.settled = self._gauge("settled", "Incidents that are closed.")
+
+    def _incidents(self) -> None:
+        self.incidents = self._gauge("incidents", "Incidents by state.", state=State)
+        self.queue_depth = self._gauge(
+            "queue_depth", "Incidents that wait for a worker.", severity=Severity
+        )
+        self.transitions = Counter(
+            "sre_daemon_incident_transitions_total",
+            "Moves of incidents.",
+            ["from", "to", "reason"],
+            registry=self.registry,
+        )
+        for (state, _), after in INCIDENT.items():
+            self.transitions.labels(state, after, Reason.CLEARED)
+        self.queue_wait = self._histogram(
+            "queue_wait_seconds", "From the opening of an incident to the first claim."
+        )
+        self.first_message = self._histogram(
+            "alert_to_first_message_seconds", "From the alert to the first message to a person."
+        )
+        self.time_to_resolve = self._histogram(
+            "time_to_resolve_seconds", "From the opening of an incident to its proof."
+        )
+        self.paused = self._gauge("paused", "1 while the daemon is paused.")
+
+    def _agent(self) -> None:
+        phases = ("investigate",)
+        self.agent_runs = self._counter(
+            "agent_runs_total", "Agent runs by outcome.", phase=phases, outcome=RunOutcome
+        )
+        self.agent_runs_in_progress = self._gauge(
+            "agent_runs_in_progress", "Agent runs under way.", phase=phases
+        )
+        self.agent_run_seconds = self._histogram(
+            "agent_run_seconds", "Duration of agent runs.", phase=phases
+        )
+        self.agent_turns = self._histogram(
+            "agent_turns", "Model calls per run.", (1, 2, 3, 5, 8, 13, 21, 34, 55)
+        )
+        self.agent_tokens = self._counter(
+            "agent_tokens_total",
+            "Tokens, as the API counted them.",
+            kind=("input", "output", "cache_read", "cache_write"),
+        )
+        self.agent_cost = self._counter("agent_cost_usd_total", "Dollars spent on the model.")
+        self.tool_calls = self._counter(
+            "tool_calls_total", "Tool calls by outcome.", tool=TOOLS, outcome=("ok", "error")
+        )
+        self.tool_seconds = self._histogram(
+            "tool_call_seconds", "Duration of tool calls.", FAST, tool=TOOLS
+        )
+        self.model_errors = self._counter(
+            "model_errors_total",
+            "Investigations that the model or its API failed.",
+            kind=("unavailable", "timeout", "limit", "invalid"),
+        )
+
+    def _changes(self) -> None:
+        self.verdicts = Counter(
+            "sre_daemon_policy_verdicts_total",
+            "Verdicts; the policy label has names from the policy file only.",
+            ["policy", "verdict", "reason"],
+            registry=self.registry,
+        )
+        for decision in Decision:
+            self.verdicts.labels("", decision, Reason.NO_POLICY)
+        self.effects = self._counter(
+            "effects_total",
+            "Effects by outcome.",
+            effect=("config.set", "service.restart", "service.redeploy", "postmortem.write"),
+            outcome=("intended", "applied", "not_applied", "failed", "refused"),
+        )
+        self.gate_answers = self._counter(
+            "gate_answers_total", "Answers of the gate.", reason=Reason
+        )
+        self.verifications = self._counter(
+            "verifications_total", "Proofs of repairs.", outcome=("proven", "not_proven")
+        )
+        self.rollbacks = self._counter(
+            "rollbacks_total", "Repairs taken back.", outcome=("done", "failed")
+        )
+        self.messages = self._counter(
+            "messages_total", "Messages to people.", outcome=("sent", "failed")
+        )
+
+    def tool(self, name: str) -> str:
+        """The label value for a tool: its name, or `other`, so that no caller adds series."""
+        return name if name in TOOLS else "other"
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The exposition in the format that the Accept header asks for, and its content type."""
+        if "application/openmetrics-text" in accept:
+            body = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call] # the library has no types for it
+            return body, openmetrics.CONTENT_TYPE_LATEST
+        return text.generate_latest(self.registry), text.CONTENT_TYPE_LATEST

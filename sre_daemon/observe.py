@@ -1,0 +1,219 @@
+"""What the daemon itself reads of Prometheus and Alertmanager, for the gate and for proofs.
+
+The agent's tools read on their own, in another process; nothing they say is used here.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from sre_daemon.clock import Clock
+from sre_daemon.domain.alert import Alert
+from sre_daemon.errors import TargetUnavailable
+
+# A rule that was not evaluated for this long says nothing about now.
+STALE = timedelta(seconds=90)
+
+
+class AlertState(StrEnum):
+    """An alert as Prometheus has it now. `unknown`: no such rule, or it is not being evaluated."""
+
+    FIRING = "firing"
+    PENDING = "pending"
+    INACTIVE = "inactive"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The answer to a condition. `holds` needs data: an empty result does not hold."""
+
+    query: str
+    holds: bool
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """The alerting rule behind an alert."""
+
+    name: str
+    query: str
+    healthy: bool
+    last_evaluation: datetime | None
+
+
+class Observer:
+    """Reads Prometheus and every Alertmanager of the cluster."""
+
+    def __init__(
+        self, prometheus: str, alertmanagers: Sequence[str], timeout: float, clock: Clock
+    ) -> None:
+        self._prometheus = prometheus.rstrip("/")
+        self._alertmanagers = [url.rstrip("/") for url in alertmanagers]
+        self._clock = clock
+        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def ready(self) -> Mapping[str, str]:
+        """`ok` or what is wrong, for each dependency."""
+        names = ["prometheus", *(f"alertmanager-{n}" for n in range(len(self._alertmanagers)))]
+        urls = [f"{url}/-/ready" for url in (self._prometheus, *self._alertmanagers)]
+        states = await asyncio.gather(*(self._ready(url) for url in urls))
+        return dict(zip(names, states, strict=True))
+
+    async def _ready(self, url: str) -> str:
+        try:
+            response = await self._http.get(url, timeout=2)
+        except httpx.HTTPError as failure:
+            return f"no answer from {url}: {type(failure).__name__}"
+        return "ok" if response.is_success else f"{url} answered {response.status_code}"
+
+    async def sample(self, query: str) -> Sample:
+        """Evaluate a PromQL condition now.
+
+        It holds when there is a result, and no series or scalar in it is NaN; a comparison
+        without `bool` filters, so its empty result does not hold. With `bool`, 0 does not hold.
+
+        Raises:
+            TargetUnavailable: Prometheus gave no usable answer.
+        """
+        data = await self._get(f"{self._prometheus}/api/v1/query", {"query": query})
+        try:
+            result = data["data"]["result"]
+            if data["data"]["resultType"] == "scalar":
+                values = [float(result[1])]
+            else:
+                values = [float(item["value"][1]) for item in result]
+        except (KeyError, IndexError, TypeError, ValueError) as failure:
+            raise TargetUnavailable(f"Prometheus' answer to {query!r} cannot be read") from failure
+        # value != value: NaN is the absence of a number
+        good = bool(values) and all(value == value for value in values)  # noqa: PLR0124
+        boolean = " bool " in query
+        holds = good and (not boolean or all(value != 0 for value in values))
+        return Sample(query, holds, values[0] if good else None)
+
+    async def alert_states(self, alerts: Sequence[Alert]) -> Mapping[str, AlertState]:
+        """The state of each alert, by identity.
+
+        Raises:
+            TargetUnavailable: Prometheus gave no usable answer.
+        """
+        active, rules = await asyncio.gather(self._active(), self.rules())
+        states: dict[str, AlertState] = {}
+        for alert in alerts:
+            found = [
+                state for labels, state in active if labels.items() <= dict(alert.labels).items()
+            ]
+            if AlertState.FIRING in found:
+                states[alert.identity] = AlertState.FIRING
+            elif found:
+                states[alert.identity] = AlertState.PENDING
+            elif any(self._current(rule) for rule in rules if rule.name == alert.name):
+                states[alert.identity] = AlertState.INACTIVE
+            else:
+                states[alert.identity] = AlertState.UNKNOWN
+        return states
+
+    async def firing(self, alerts: Sequence[Alert]) -> Sequence[Alert]:
+        """Those of the alerts that Prometheus has firing now; raises TargetUnavailable."""
+        states = await self.alert_states(alerts)
+        return [alert for alert in alerts if states[alert.identity] is AlertState.FIRING]
+
+    def _current(self, rule: RuleInfo) -> bool:
+        return (
+            rule.healthy
+            and rule.last_evaluation is not None
+            and self._clock.now() - rule.last_evaluation < STALE
+        )
+
+    async def _active(self) -> list[tuple[Mapping[str, str], AlertState]]:
+        data = await self._get(f"{self._prometheus}/api/v1/alerts", {})
+        try:
+            return [
+                (dict(item["labels"]), AlertState(item["state"])) for item in data["data"]["alerts"]
+            ]
+        except (KeyError, TypeError, ValueError) as failure:
+            raise TargetUnavailable("Prometheus' list of alerts cannot be read") from failure
+
+    async def rules(self) -> list[RuleInfo]:
+        """Every alerting rule."""
+        data = await self._get(f"{self._prometheus}/api/v1/rules", {"type": "alert"})
+        try:
+            return [
+                RuleInfo(
+                    rule["name"],
+                    rule["query"],
+                    rule.get("health") == "ok",
+                    _time(rule.get("lastEvaluation")),
+                )
+                for group in data["data"]["groups"]
+                for rule in group["rules"]
+            ]
+        except (KeyError, TypeError, ValueError) as failure:
+            raise TargetUnavailable("Prometheus' list of rules cannot be read") from failure
+
+    async def suppressed(self, alert: Alert) -> bool:
+        """Whether an Alertmanager says that this alert is silenced or inhibited.
+
+        Without any Alertmanager configured nothing can be silenced.
+
+        Raises:
+            TargetUnavailable: none of the Alertmanagers answered usefully.
+        """
+        if not self._alertmanagers:
+            return False
+        answers = await asyncio.gather(
+            *(self._suppressed(url, alert) for url in self._alertmanagers), return_exceptions=True
+        )
+        known = [answer for answer in answers if isinstance(answer, bool)]
+        if not known:
+            raise next(answer for answer in answers if isinstance(answer, BaseException))
+        return any(known)
+
+    async def _suppressed(self, url: str, alert: Alert) -> bool:
+        data = await self._get(f"{url}/api/v2/alerts", {})
+        try:
+            return any(
+                item["status"]["state"] == "suppressed"
+                for item in data
+                if item["labels"] == dict(alert.labels)
+            )
+        except (KeyError, TypeError) as failure:
+            raise TargetUnavailable(f"the list of alerts of {url} cannot be read") from failure
+
+    async def _get(self, url: str, params: Mapping[str, str]) -> Any:
+        try:
+            response = await self._http.get(url, params=dict(params))
+        except httpx.HTTPError as failure:
+            raise TargetUnavailable(
+                f"no answer from {url}: {type(failure).__name__}", "is it running?"
+            ) from failure
+        if not response.is_success:
+            raise TargetUnavailable(f"{url} answered {response.status_code}: {response.text[:200]}")
+        try:
+            return response.json()
+        except ValueError as failure:
+            raise TargetUnavailable(f"{url} did not answer JSON") from failure
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str) or value.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(value)
