@@ -3,22 +3,20 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from sre_daemon import __version__
 from sre_daemon.agent.base import Investigator
-from sre_daemon.agent.claude import ClaudeInvestigator
+from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.agent.fallback import FallbackInvestigator
 from sre_daemon.agent.runbook import RunbookInvestigator
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
 from sre_daemon.domain.incident import Incident
-from sre_daemon.errors import ConfigError
+from sre_daemon.errors import ConfigError, StoreUnavailable
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
 from sre_daemon.executor.hands import ProcessHands, tool_server, write_tool_settings
@@ -95,3 +93,128 @@ class Daemon:
     async def stop(self) -> None:
         """Stop taking notifications, finish what is being stored, give claims back, let go."""
         await self._stack.aclose()
+
+    @classmethod
+    async def _build(
+        cls, stack: AsyncExitStack, settings: Settings, secrets: Secrets, clock: Clock
+    ) -> "Daemon":
+        # One straight function, because the order of construction is what a reader wants to see.
+        data = _own(stack, settings.data_dir)
+        metrics = Metrics()
+        tasks = Tasks()
+        policy = PolicyFile(settings.policy)
+        store = SqlStore(data / "sre-daemon.sqlite3")
+        await store.open()
+        stack.push_async_callback(store.close)
+        await store.forget_claims()
+
+        observer = await stack.enter_async_context(
+            Observer(
+                str(settings.prometheus.url),
+                [str(url) for url in settings.alertmanagers],
+                settings.prometheus.timeout.total_seconds(),
+                clock,
+            )
+        )
+        gate = Gate(data / "gate.sock", store, policy, observer, clock, metrics)
+        await gate.start()
+        stack.push_async_callback(gate.stop)
+        tools = write_tool_settings(settings, data / "tools.json")
+        executor = Executor(store, gate, ProcessHands(tools, gate.socket), clock, metrics)
+        undo = Undo(store, executor, clock, metrics)
+        investigator = _investigator(settings, secrets, tools, data, clock)
+        notifier = Notifier(_channels(stack, settings), store, tasks, clock, metrics)
+
+        async def moved(_: Incident, after: Incident, outcome: Next) -> None:
+            await notifier.moved(after, outcome.message)
+
+        stages = Stages(
+            Triage(store, observer, clock),
+            Investigate(
+                store,
+                investigator,
+                RuleFacts(observer),
+                settings.agent.deadline,
+                clock,
+                metrics,
+            ),
+            Decide(store, policy, observer, clock, metrics),
+            Remediate(store, executor, undo, clock),
+            Verify(store, observer, undo, clock, metrics),
+            Close(Postmortem(store, data / "postmortems"), clock),
+        )
+        worker = Worker(
+            store,
+            stages.table(),
+            owner=f"{os.uname().nodename}:{os.getpid()}",
+            settings=settings.worker,
+            clock=clock,
+            metrics=metrics,
+            on_move=moved,
+        )
+        worker.start(tasks)
+        stack.push_async_callback(tasks.stop)
+
+        intake = Intake(store, clock, settings.receiver.max_pending, metrics, worker.wake)
+        await intake.start()
+        stack.push_async_callback(intake.stop)
+        control = Control(
+            store, policy, observer, clock, metrics, investigator.engine, investigator.model
+        )
+        tasks.spawn("gauges", _gauges(control, clock))
+        url = await _listen(stack, settings, secrets, store, intake, control, clock, metrics)
+        log.info("ready", url=url, engine=investigator.engine, version=__version__)
+        return cls(stack, tasks, policy, url)
+
+
+def _own(stack: AsyncExitStack, data: Path) -> Path:
+    """Make the data directory ours alone, until the daemon stops or dies."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = stack.enter_context((data / "lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(
+            f"{data}: another sre-daemon uses this data directory", "stop it, or choose another"
+        ) from None
+    except OSError as failure:
+        raise ConfigError(f"{data}: {failure.strerror}", "check data_dir and its owner") from None
+    return data
+
+
+def _investigator(
+    settings: Settings, secrets: Secrets, tools: Path, data: Path, clock: Clock
+) -> Investigator:
+    server = tool_server("investigate", tools)
+    runbook = RunbookInvestigator(load_runbooks(settings.runbooks), server, clock)
+    key = secrets.anthropic_api_key
+    engine = settings.agent.engine
+    if engine == "runbook" or (engine == "auto" and key is None):
+        return runbook
+    if key is None:
+        raise ConfigError("agent.engine is claude", "set ANTHROPIC_API_KEY, or choose auto")
+    profile = ClaudeProfile(
+        model=settings.agent.model,
+        folder=data / "runs",
+        api_key=key.get_secret_value(),
+        base_url=secrets.anthropic_base_url or "",
+        max_turns=settings.agent.max_turns,
+        max_budget_usd=settings.agent.max_budget_usd,
+    )
+    return FallbackInvestigator(ClaudeInvestigator(profile, server, clock), runbook)
+
+
+def _channels(stack: AsyncExitStack, settings: Settings) -> list[WebhookChannel]:
+    channels = [WebhookChannel(str(channel.url)) for channel in settings.notify]
+    for channel in channels:
+        stack.push_async_callback(channel.close)
+    return channels
+
+
+async def _gauges(control: Control, clock: Clock) -> None:
+    while True:
+        try:
+            await control.refresh()
+        except StoreUnavailable as failure:
+            log.error("gauges not refreshed", error=failure.reason)
+        await clock.sleep(GAUGES_EVERY)

@@ -17,11 +17,12 @@ LOADING_PARTS = {
     *("PROXY", "HOST", "HOSTS", "HOSTNAME", "URL", "URI", "ADDR", "ADDRESS", "ENDPOINT"),
     *("COMMAND", "ENTRYPOINT", "IMAGE", "VOLUMES", "PRIVILEGED", "EXEC"),
 }
+# The look-behinds make each word be tried once: without them long words cost seconds.
 URL_PASSWORD = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}:)([^\s/@'\"]{1,400})(@)"
+    r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}:)([^\s/@'\"]{1,400})(@)"
 )
 ASSIGNED_SECRET = re.compile(
-    r"(?i)([\w.-]{0,80}(?:password|passwd|passphrase|secret|token|api[_-]?key)[\w.-]{0,80}"
+    r"(?i)(?<![\w.-])([\w.-]{0,80}(?:password|passwd|passphrase|secret|token|api[_-]?key)[\w.-]{0,80}"
     r"[\"']?[ \t]{0,4}[=:][ \t]{0,4})(?!\*\*\*)(\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'|[^\s\"',;&}]{1,400})"
 )
 AUTHORIZATION = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/_.~=-]{8,2000}")

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from mcp_tools.errors import ToolError
+from mcp_tools.errors import TargetUnavailable
 from mcp_tools.runtimes.base import LogTail, Status
 
 
-def _none() -> ToolError:
-    return ToolError(
+def _none() -> TargetUnavailable:
+    return TargetUnavailable(
         "No runtime is configured, so services cannot be looked at.",
         "Go on with metrics and alerts.",
     )

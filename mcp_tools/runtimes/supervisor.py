@@ -7,7 +7,7 @@ a log line would make the whole XML answer unreadable.
 import asyncio
 import os
 import stat
-import xmlrpc.client  # noqa: S411 - the peer is our own supervisord, behind its private socket
+import xmlrpc.client
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,4 +168,5 @@ def _tail(path: Path, max_bytes: int) -> LogTail:
     if start > 0:
         # Without a line break in reach the cut line is still better than nothing.
         data = data[data.find(b"\n") + 1 :]
-    return LogTail(data.decode("utf-8", "replace").splitlines(), start > 0)
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return LogTail(lines if data else [], start > 0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sre_daemon.domain.alert import Alert
+from sre_daemon.domain.alert import Alert, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,10 @@ class StoredAlert:
     last_seen: datetime
     reports: int
     open: bool
+
+
+def correlation_key(notification: Notification, alert: Alert) -> str:
+    """What makes alerts one incident: tenant and group key; without a group key, the alert itself."""
+    if not notification.group_key:
+        return alert.identity
+    return identity(notification.tenant, {"": notification.group_key})

@@ -174,7 +174,8 @@ class Worker:
             case Escalate():
                 event = FAILING.get(incident.state)
                 if event is None:
-                    return await self._later(incident, fence, outcome.message)
+                    await self._later(incident, fence, outcome.message)
+                    return None
                 moved = Next(event, outcome.reason, outcome.message, outcome.notes, outcome.events)
                 return await self._move(incident, fence, moved)
             case Wait():
@@ -191,7 +192,8 @@ class Worker:
         if event is not None and (count >= TRIES or not outcome.error.retryable):
             failed = Next(event, Reason.INTERNAL_ERROR, str(outcome.error))
             return await self._move(incident, fence, failed)
-        return await self._later(incident.noting(retries=count), fence, str(outcome.error), count)
+        await self._later(incident.noting(retries=count), fence, str(outcome.error), count)
+        return None
 
     async def _later(
         self, incident: Incident, fence: int, message: str, count: int = TRIES

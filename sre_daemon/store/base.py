@@ -25,11 +25,13 @@ class Known:
 
     `episodes`: the newest episode of each identity, open or closed. `incidents`: the open
     incidents by correlation key, and those that the episodes belong to, by id in `by_id`.
+    `open_alerts`: how many episodes of each of these incidents are open.
     """
 
     episodes: Mapping[str, StoredAlert]
     incidents: Mapping[str, Incident]
     by_id: Mapping[str, Incident]
+    open_alerts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Store(Protocol):
 
     async def release(self, incident_id: str, fence: int) -> None:
         """Give a claim back; does nothing when it was lost."""
+        ...
+
+    async def forget_claims(self) -> None:
+        """Give up every claim. Only for whoever knows that no other process works on this store."""
         ...
 
     async def save(

@@ -1,0 +1,167 @@
+"""run_shell_command: a few documented command lines, carried out through the runtime without a shell."""
+
+import asyncio
+
+from pydantic import BaseModel, Field
+
+from mcp_tools.effects import ServiceRedeploy, ServiceRestart, commands, document, to_json
+from mcp_tools.effects.commands import Action, Command
+from mcp_tools.errors import TargetUnavailable, ToolError
+from mcp_tools.guard import Guardrails
+from mcp_tools.runtimes import Status
+from mcp_tools.spec import Input, Output, Phase, ToolSpec, clip
+from mcp_tools.tools import deployments, digest
+from mcp_tools.tools.context import Context
+from mcp_tools.tools.logs import CONTAINER_BUDGET, TAIL_BYTES
+
+MAX_DETAIL = 300
+
+
+class CommandInput(Input):
+    """Arguments of run_shell_command."""
+
+    command: str = Field(
+        description="One of the documented forms, e.g. docker compose up -d api-server"
+    )
+
+
+class ServiceView(BaseModel):
+    """One service as the runtime sees it; `started_at` is ISO 8601 in UTC, null when it is down."""
+
+    service: str
+    running: bool
+    started_at: str | None
+    detail: str
+
+
+class CommandOutput(Output):
+    """Result of run_shell_command; `effect` is the wire form, null for a read."""
+
+    command: str
+    effect: dict[str, str] | None
+    exit_code: int
+    stdout: str
+    stderr: str
+    services: list[ServiceView]
+
+    def render(self) -> str:
+        """As a terminal would show it."""
+        return f"$ {self.command}\n{self.stdout}\nexit code {self.exit_code}"
+
+
+COMMAND = ToolSpec(
+    name="run_shell_command",
+    title="Restart, redeploy or list services",
+    description=(
+        "Run one of a few docker commands. No shell is involved and everything else is refused.\n"
+        "- docker compose up -d api-server: redeploys; the service starts with the configuration as it "
+        "is on disk now. This is how an edited value takes effect.\n"
+        "- docker compose restart api-server (or docker restart api-server): stops and starts it as it "
+        "is. In Docker a restart does NOT read changed environment files; use up -d after an edit.\n"
+        "- docker compose ps [api-server]: is it running, and since when.\n"
+        "- docker compose logs --tail 50 api-server.\n"
+        "docker-compose and -f config/docker-compose.yml are accepted too. Use it after "
+        "edit_config_file, or when a runbook says so. A redeploy is refused while the configuration "
+        "breaks a guardrail, and happens only when the policy allows it now."
+    ),
+    input=CommandInput,
+    output=CommandOutput,
+    phase=Phase.REMEDIATE,
+    destructive=True,
+    idempotent=False,
+    seconds=150,
+)
+
+
+async def run_shell_command(context: Context, arguments: CommandInput) -> CommandOutput:
+    """Understand, check, ask the gate, and do it."""
+    command = commands.read(arguments.command, context.settings.services)
+    effect = command.effect
+    if effect is not None:
+        return await _change(context, arguments.command, effect)
+    statuses: list[Status] = []
+    if command.action is Action.LOGS:
+        text = await _logs(context, command)
+    else:
+        names = [command.service] if command.service else list(context.settings.services)
+        statuses = list(await asyncio.gather(*(_status(context, name) for name in names)))
+        text = "\n".join(f"{item.service}  {item.detail}" for item in statuses)
+    return _output(arguments.command, None, text, statuses)
+
+
+async def _status(context: Context, name: str) -> Status:
+    """A service that the runtime does not know is told as such; a silent runtime is an error."""
+    try:
+        return await context.runtime.status(name)
+    except TargetUnavailable:
+        raise
+    except ToolError as failure:
+        return Status(name, running=False, started_at=None, detail=str(failure))
+
+
+async def _logs(context: Context, command: Command) -> str:
+    tail = await context.runtime.logs(command.service, TAIL_BYTES)
+    lines, _ = digest.last(tail.lines, command.tail, CONTAINER_BUDGET)
+    return "\n".join(lines)
+
+
+async def _change(
+    context: Context, command: str, effect: ServiceRestart | ServiceRedeploy
+) -> CommandOutput:
+    async with context.writing:
+        await asyncio.to_thread(check_files, context, context.guardrails())
+        await context.guard.ask(COMMAND.name, [effect])
+        if isinstance(effect, ServiceRedeploy):
+            status = await _redeploy(context, effect.service)
+        else:
+            status = await context.runtime.restart(effect.service)
+    verb = "redeployed" if isinstance(effect, ServiceRedeploy) else "restarted"
+    return _output(command, to_json(effect), f"{effect.service} {verb}: {status.detail}", [status])
+
+
+async def _redeploy(context: Context, service: str) -> Status:
+    """Redeploy, and record it whether or not the service came up: both explain what follows."""
+    config: dict[str, dict[str, str]] = {}
+    if context.settings.config_root is not None:
+        config = await asyncio.to_thread(deployments.snapshot, context.files, service)
+    message = "redeploy"
+    try:
+        return await context.runtime.redeploy(service)
+    except ToolError:
+        message = "redeploy; the service did not come up"
+        raise
+    finally:
+        path = context.settings.deployments
+        if path is not None:
+            time = context.now().isoformat()
+            await asyncio.to_thread(deployments.record, path, time, service, message, config)
+
+
+def check_files(context: Context, guardrails: Guardrails | None) -> None:
+    """Refuse while a file on disk breaks its guardrails; a file that cannot be read breaks them too.
+
+    Raises:
+        ToolError: the file cannot be read as keys.
+        Refused: naming the key.
+    """
+    for path in guardrails.files if guardrails is not None else ():
+        file = context.files.read(path)
+        if guardrails is not None:
+            guardrails.check_document(path, document.parse(path, file.text))
+
+
+def _output(
+    command: str, effect: dict[str, str] | None, text: str, statuses: list[Status]
+) -> CommandOutput:
+    services = [
+        ServiceView(
+            service=item.service,
+            running=item.running,
+            started_at=item.started_at.isoformat() if item.started_at else None,
+            detail=clip(item.detail, MAX_DETAIL),
+        )
+        for item in statuses
+    ]
+    return CommandOutput(
+        command=command, effect=effect, exit_code=0, stdout=text, stderr="", services=services
+    )

@@ -1,0 +1,71 @@
+"""What the tools work with: settings, the systems they look at, and the guard they ask."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mcp_tools.clients.alertmanager import Alertmanager
+from mcp_tools.clients.files import ConfigTree
+from mcp_tools.clients.prometheus import Prometheus
+from mcp_tools.errors import ToolError
+from mcp_tools.guard import Guard, Guardrails
+from mcp_tools.runtimes import Runtime, build
+from mcp_tools.settings import ToolSettings
+
+
+def utc_now() -> datetime:
+    """The wall-clock time."""
+    return datetime.now(UTC)  # noqa: TID251 - the one clock of the tool server
+
+
+@dataclass(slots=True)
+class Context:
+    """One per process. `investigated` are the runbooks whose first phase was read in it."""
+
+    settings: ToolSettings
+    prometheus: Prometheus
+    alertmanager: Alertmanager
+    runtime: Runtime
+    guard: Guard
+    now: Callable[[], datetime] = utc_now
+    # Two writes at once could each see the file as it was before the other.
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    investigated: set[str] = field(default_factory=set)
+
+    @property
+    def files(self) -> ConfigTree:
+        """The `config/` tree.
+
+        Raises:
+            ToolError: none is configured.
+        """
+        if self.settings.config_root is None:
+            raise ToolError("No configuration tree is configured.", "Set config_root.")
+        return ConfigTree(self.settings.config_root, self.settings.backup_folder)
+
+    def guardrails(self) -> Guardrails | None:
+        """The guardrails as they are on disk now; None when no file is configured.
+
+        Raises:
+            SettingsError: the file is wrong or gone, so nothing may be written.
+        """
+        return Guardrails.load(self.settings.guardrails)
+
+
+@asynccontextmanager
+async def opened(settings: ToolSettings, guard: Guard) -> AsyncIterator[Context]:
+    """A context whose connections are closed at the end.
+
+    Raises:
+        SettingsError: the settings do not fit together.
+    """
+    async with AsyncExitStack() as stack:
+        prometheus = Prometheus(settings.prometheus)
+        stack.push_async_callback(prometheus.aclose)
+        alertmanager = Alertmanager([str(url) for url in settings.alertmanagers])
+        stack.push_async_callback(alertmanager.aclose)
+        runtime = build(settings)
+        stack.push_async_callback(runtime.aclose)
+        yield Context(settings, prometheus, alertmanager, runtime, guard)

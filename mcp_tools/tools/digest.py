@@ -1,0 +1,100 @@
+"""Log lines by level, and what repeats in them: pure functions over hostile text."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from mcp_tools.effects.keys import hide
+from mcp_tools.spec import clean, clip
+
+HEAD = 400
+MAX_LINE = 300
+MAX_TEMPLATE = 160
+
+
+class Severity(StrEnum):
+    """The level of a line; `other` has no level that we know."""
+
+    ERROR = "error"
+    WARN = "warn"
+    INFO = "info"
+    OTHER = "other"
+
+
+LEVELS = (
+    (
+        re.compile(
+            r"\b(?:ERROR|ERR|CRITICAL|CRIT|FATAL|PANIC|ALERT|EMERG)\b|\b(?:error|fatal|panic|critical)\b(?=[:\]\" ])"
+            r"|\b[A-Z]\w{0,60}(?:Error|Exception)\b|^Traceback \("
+        ),
+        Severity.ERROR,
+    ),
+    (re.compile(r"\b(?:WARNING|WARN)\b|\b(?:warning|warn)\b(?=[:\]\" ])"), Severity.WARN),
+    (re.compile(r"\b(?:INFO|NOTICE|LOG)\b|\b(?:info|notice)\b(?=[:\]\" ])"), Severity.INFO),
+)
+EXPLICIT = re.compile(
+    r"(?:\blevel|\bseverity|\"levelname\")[\"']?\s?[=:]\s?[\"']?([A-Za-z]{1,10})", re.ASCII
+)
+NAMES = {
+    **dict.fromkeys(("error", "err", "critical", "crit", "fatal", "panic"), Severity.ERROR),
+    **dict.fromkeys(("warning", "warn"), Severity.WARN),
+    **dict.fromkeys(("info", "notice", "log"), Severity.INFO),
+    **dict.fromkeys(("debug", "trace"), Severity.OTHER),
+}
+VARIABLE = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{12,64}\b"
+    r"|\d+(?:[-:.,T/]\d+)*(?:Z\b|[+]\d\d:?\d\d)?",
+    re.ASCII,
+)
+
+
+def severity(line: str) -> Severity:
+    """The level of one line: an explicit field first, then the first level word of its head."""
+    head = line[:HEAD]
+    explicit = EXPLICIT.search(head)
+    if explicit and explicit[1].lower() in NAMES:
+        return NAMES[explicit[1].lower()]
+    # The level word stands before the message, so the earliest one counts: an INFO line about an
+    # error stays an INFO line.
+    found = [(match.start(), level) for form, level in LEVELS if (match := form.search(head))]
+    return min(found)[1] if found else Severity.OTHER
+
+
+def leveled(lines: Iterable[str]) -> list[tuple[Severity, str]]:
+    """Each line with its level; an indented line belongs to the one before."""
+    result: list[tuple[Severity, str]] = []
+    for line in lines:
+        level = severity(line)
+        if line[:1] in {" ", "\t"} and result and level is Severity.OTHER:
+            level = result[-1][0]
+        result.append((level, line))
+    return result
+
+
+def tidy(line: str) -> str:
+    """One line made safe to show: cleaned, secrets masked, cut."""
+    return clip(hide(clean(line[: MAX_LINE * 4])).rstrip(), MAX_LINE)
+
+
+def template(line: str) -> str:
+    """The line with everything that varies (numbers, times, ids) written as `<*>`."""
+    return clip(VARIABLE.sub("<*>", tidy(line)), MAX_TEMPLATE)
+
+
+def templates(lines: Iterable[str], limit: int) -> list[tuple[str, int]]:
+    """The most frequent templates with their counts."""
+    return Counter(template(line) for line in lines if line.strip()).most_common(limit)
+
+
+def last(lines: Sequence[str], count: int, budget: int) -> tuple[list[str], bool]:
+    """The last lines, tidied, at most `count` and about `budget` characters; whether some were
+    left out for the budget."""
+    kept: list[str] = []
+    for line in reversed(lines[-count:]):
+        shown = tidy(line)
+        budget -= len(shown) + 4
+        if budget < 0 and kept:
+            return kept[::-1], True
+        kept.append(shown)
+    return kept[::-1], False

@@ -1,0 +1,129 @@
+"""Storing notifications: the bytes, and what correlation decided, in the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sre_daemon.domain.event import TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.notification import Notification, StoredAlert, correlation_key
+from sre_daemon.errors import StoreConflict
+from sre_daemon.store import rows
+from sre_daemon.store import tables as t
+from sre_daemon.store.base import Correlate, Known, Writes
+
+# SQLite takes up to 32,766 parameters in one statement.
+CHUNK = 5000
+
+
+async def accept(
+    connection: AsyncConnection, notifications: Sequence[Notification], correlate: Correlate
+) -> Mapping[str, int]:
+    """Insert the raw notifications, read what is known, write what `correlate` decides."""
+    if notifications:
+        raw = [rows.notification_values(item) for item in notifications]
+        await connection.execute(insert(t.notifications), raw)
+    writes = correlate(notifications, await _known(connection, notifications))
+    await _write(connection, writes)
+    return dict(writes.actions or {})
+
+
+async def _known(connection: AsyncConnection, notifications: Sequence[Notification]) -> Known:
+    identities = {alert.identity for item in notifications for alert in item.alerts}
+    keys = {correlation_key(item, alert) for item in notifications for alert in item.alerts}
+    episodes = await _newest_episodes(connection, sorted(identities))
+    i = t.incidents.c
+    by_key: dict[str, Incident] = {}
+    for part in _parts(sorted(keys)):
+        found = await connection.execute(
+            select(t.incidents).where(i.key.in_(part), i.state != State.CLOSED.value)
+        )
+        by_key.update({row.key: rows.incident(row) for row in found})
+    by_id = {incident.id: incident for incident in by_key.values()}
+    missing = sorted({item.incident_id for item in episodes.values()} - by_id.keys())
+    for part in _parts(missing):
+        found = await connection.execute(select(t.incidents).where(i.id.in_(part)))
+        by_id.update({row.id: rows.incident(row) for row in found})
+    return Known(episodes, by_key, by_id, await _open_alerts(connection, sorted(by_id)))
+
+
+async def _open_alerts(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:
+    e = t.episodes.c
+    counts: dict[str, int] = {}
+    for part in _parts(incident_ids):
+        counted = select(e.incident_id, func.count().label("n")).where(
+            e.incident_id.in_(part), e.open
+        )
+        found = await connection.execute(counted.group_by(e.incident_id))
+        counts.update({row.incident_id: row.n for row in found})
+    return counts
+
+
+async def _newest_episodes(
+    connection: AsyncConnection, identities: Sequence[str]
+) -> dict[str, StoredAlert]:
+    e = t.episodes.c
+    known: dict[str, StoredAlert] = {}
+    for part in _parts(identities):
+        newest = select(func.max(e.id)).where(e.identity.in_(part)).group_by(e.identity)
+        found = await connection.execute(select(t.episodes).where(e.id.in_(newest)))
+        known.update({row.identity: rows.episode(row) for row in found})
+    return known
+
+
+def _parts(items: Sequence[str]) -> list[Sequence[str]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+
+
+async def _write(connection: AsyncConnection, writes: Writes) -> None:
+    if writes.opened:
+        values = [rows.incident_values(incident) for incident in writes.opened]
+        await connection.execute(insert(t.incidents), values)
+    for incident in writes.updated:
+        await _update_incident(connection, incident)
+    for episode in writes.episodes:
+        await _write_episode(connection, episode)
+    await add_events(connection, writes.events)
+
+
+async def _update_incident(connection: AsyncConnection, incident: Incident) -> None:
+    """Only what correlation may change; the version grows, so that a worker notices."""
+    values = rows.incident_values(incident)
+    changed = {name: values[name] for name in ("state", "severity", "rank", "updated_at", "data")}
+    changed["wake_at"] = values["wake_at"]
+    await connection.execute(
+        update(t.incidents)
+        .where(t.incidents.c.id == incident.id)
+        .values(**changed, version=t.incidents.c.version + 1)
+    )
+
+
+async def _write_episode(connection: AsyncConnection, episode: StoredAlert) -> None:
+    """Update the open episode of this alert, or the same closed one; else begin a new one."""
+    values = rows.episode_values(episode)
+    e = t.episodes.c
+    same = (e.identity == values["identity"]) & (e.open | (e.first_seen == values["first_seen"]))
+    updated = await connection.execute(update(t.episodes).where(same).values(**values))
+    if updated.rowcount == 0:
+        await connection.execute(insert(t.episodes).values(**values))
+
+
+async def add_events(connection: AsyncConnection, events: Sequence[TimelineEvent]) -> None:
+    """Append to timelines."""
+    if events:
+        values = [rows.event_values(event) for event in events]
+        await connection.execute(insert(t.events), values)
+
+
+async def require_fence(
+    connection: AsyncConnection, incident_id: str, fence: int, states: Sequence[State] = ()
+) -> None:
+    """Raise StoreConflict unless this fence is the newest and the incident in one of `states`."""
+    i = t.incidents.c
+    row = (await connection.execute(select(i.fence, i.state).where(i.id == incident_id))).first()
+    if row is None or row.fence != fence:
+        raise StoreConflict(f"incident {incident_id} belongs to another worker now")
+    if states and State(row.state) not in states:
+        raise StoreConflict(f"incident {incident_id} is {row.state}")

@@ -1,0 +1,260 @@
+"""Rows to values and back: the only place that knows how a value is written down."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+from sre_daemon.domain.alert import Alert, AlertStatus, Severity
+from sre_daemon.domain.effect import Effect, from_json, to_json
+from sre_daemon.domain.event import Kind, TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
+from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+Values = dict[str, Any]
+
+
+def number(at: datetime) -> int:
+    """Microseconds since 1970."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def maybe_number(at: datetime | None) -> int | None:
+    """The same, or None."""
+    return None if at is None else number(at)
+
+
+def moment(value: int) -> datetime:
+    """The time that `number` wrote."""
+    return EPOCH + value * MICROSECOND
+
+
+def maybe_moment(value: int | None) -> datetime | None:
+    """The same, or None."""
+    return None if value is None else moment(value)
+
+
+def dump(value: object) -> str:
+    """JSON text; ASCII, so that no lone surrogate can make it unstorable."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def clean(text: str) -> str:
+    """Text that every database can keep: lone surrogates and NUL become U+FFFD."""
+    return (
+        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    )
+
+
+def notification_values(item: Notification) -> Values:
+    """For the table of raw notifications."""
+    return {
+        "received_at": number(item.received_at),
+        "tenant": item.tenant,
+        "peer": item.peer,
+        "group_key": clean(item.group_key),
+        "receiver": clean(item.receiver),
+        "truncated": item.truncated,
+        "rejected": dump(list(item.rejected)),
+        "body": item.body,
+    }
+
+
+def incident_values(incident: Incident) -> Values:
+    """Everything but the lease."""
+    return {
+        "id": incident.id,
+        "key": incident.key,
+        "title": clean(incident.title),
+        "state": incident.state.value,
+        "severity": incident.severity.value,
+        "rank": incident.severity.rank,
+        "labels": dump(dict(incident.labels)),
+        "created_at": number(incident.created_at),
+        "updated_at": number(incident.updated_at),
+        "version": incident.version,
+        "fence": incident.fence,
+        "attempt": incident.attempt,
+        "wake_at": maybe_number(incident.wake_at),
+        "policy": incident.policy,
+        "data": dump(dict(incident.data)),
+    }
+
+
+def incident(row: Row[Any]) -> Incident:
+    """An incident."""
+    return Incident(
+        id=row.id,
+        key=row.key,
+        title=row.title,
+        state=State(row.state),
+        severity=Severity(row.severity),
+        labels=json.loads(row.labels),
+        created_at=moment(row.created_at),
+        updated_at=moment(row.updated_at),
+        version=row.version,
+        fence=row.fence,
+        attempt=row.attempt,
+        wake_at=maybe_moment(row.wake_at),
+        policy=row.policy,
+        data=json.loads(row.data),
+    )
+
+
+def episode_values(item: StoredAlert) -> Values:
+    """For the table of episodes."""
+    alert = item.alert
+    return {
+        "identity": alert.identity,
+        "incident_id": item.incident_id,
+        "tenant": alert.tenant,
+        "status": alert.status.value,
+        "labels": dump(dict(alert.labels)),
+        "annotations": dump(dict(alert.annotations)),
+        "generator_url": clean(alert.generator_url),
+        "fingerprint": clean(alert.fingerprint),
+        "starts_at": number(alert.starts_at),
+        "ends_at": maybe_number(alert.ends_at),
+        "first_seen": number(item.first_seen),
+        "last_seen": number(item.last_seen),
+        "reports": item.reports,
+        "open": item.open,
+    }
+
+
+def episode(row: Row[Any]) -> StoredAlert:
+    """An episode."""
+    alert = Alert(
+        labels=json.loads(row.labels),
+        status=AlertStatus(row.status),
+        starts_at=moment(row.starts_at),
+        ends_at=maybe_moment(row.ends_at),
+        annotations=json.loads(row.annotations),
+        generator_url=row.generator_url,
+        fingerprint=row.fingerprint,
+        tenant=row.tenant,
+    )
+    return StoredAlert(
+        alert=alert,
+        incident_id=row.incident_id,
+        first_seen=moment(row.first_seen),
+        last_seen=moment(row.last_seen),
+        reports=row.reports,
+        open=bool(row.open),
+    )
+
+
+def event_values(event: TimelineEvent) -> Values:
+    """For the timeline; its `seq` is given by the table."""
+    return {
+        "incident_id": event.incident_id,
+        "at": number(event.at),
+        "kind": event.kind.value,
+        "summary": clean(event.summary),
+        "data": dump(dict(event.data)),
+    }
+
+
+def event(row: Row[Any]) -> TimelineEvent:
+    """A fact of the timeline."""
+    return TimelineEvent(
+        row.incident_id, moment(row.at), Kind(row.kind), row.summary, json.loads(row.data), row.seq
+    )
+
+
+def effect_values(effect: Effect) -> Values:
+    """The effect itself, and its target for the limits."""
+    return {"effect": dump(to_json(effect)), "target": effect.target}
+
+
+def effect(row: Row[Any]) -> EffectRecord:
+    """An effect on its way."""
+    return EffectRecord(
+        id=row.id,
+        incident_id=row.incident_id,
+        attempt=row.attempt,
+        direction=Direction(row.direction),
+        position=row.position,
+        effect=from_json(json.loads(row.effect)),
+        policy=row.policy,
+        state=EffectState(row.state),
+        intended_at=maybe_moment(row.intended_at),
+        settled_at=maybe_moment(row.settled_at),
+        detail=json.loads(row.detail),
+    )
+
+
+def run_values(run: Run) -> Values:
+    """For the table of runs."""
+    return {
+        "id": run.id,
+        "incident_id": run.incident_id,
+        "engine": run.engine,
+        "model": run.model,
+        "started_at": number(run.started_at),
+        "ended_at": maybe_number(run.ended_at),
+        "outcome": run.outcome.value,
+        "error": clean(run.error),
+        **asdict(run.usage),
+    }
+
+
+def run(row: Row[Any]) -> Run:
+    """A run."""
+    usage = Usage(
+        turns=row.turns,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        cache_read_tokens=row.cache_read_tokens,
+        cache_write_tokens=row.cache_write_tokens,
+        cost_usd=row.cost_usd,
+    )
+    return Run(
+        id=row.id,
+        incident_id=row.incident_id,
+        engine=row.engine,
+        model=row.model,
+        started_at=moment(row.started_at),
+        ended_at=maybe_moment(row.ended_at),
+        outcome=RunOutcome(row.outcome),
+        usage=usage,
+        error=row.error,
+    )
+
+
+def call_values(call: ToolCall) -> Values:
+    """For the table of tool calls."""
+    arguments: Mapping[str, object] = call.arguments
+    return {
+        "run_id": call.run_id,
+        "call": clean(call.call),
+        "tool": clean(call.tool),
+        "arguments": dump(dict(arguments)),
+        "output": clean(call.output),
+        "is_error": call.is_error,
+        "seconds": call.seconds,
+        "at": number(call.at),
+    }
+
+
+def call(row: Row[Any]) -> ToolCall:
+    """A tool call."""
+    return ToolCall(
+        run_id=row.run_id,
+        call=row.call,
+        tool=row.tool,
+        arguments=json.loads(row.arguments),
+        output=row.output,
+        is_error=bool(row.is_error),
+        seconds=row.seconds,
+        at=moment(row.at),
+    )

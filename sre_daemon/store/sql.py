@@ -1,0 +1,407 @@
+"""The store in SQL: every method of the contract as one transaction of `database`."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sre_daemon.domain.alert import Severity
+from sre_daemon.domain.effect import Effect
+from sre_daemon.domain.event import TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import WORKING, State
+from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
+from sre_daemon.domain.run import Run, RunOutcome, ToolCall
+from sre_daemon.errors import StoreConflict
+from sre_daemon.store import rows
+from sre_daemon.store import tables as t
+from sre_daemon.store.accept import accept, add_events, require_fence
+from sre_daemon.store.base import Acted, Correlate, Totals
+from sre_daemon.store.database import Database
+from sre_daemon.store.schema import migrate
+
+ACTIVE = (State.REMEDIATING.value, State.VERIFYING.value)
+BEGUN = tuple(s.value for s in EffectState if s not in {EffectState.PLANNED, EffectState.REFUSED})
+
+
+class SqlStore:
+    """One file. Open it once per process."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._database = Database(file)
+
+    async def open(self) -> None:
+        """See Store."""
+        await asyncio.to_thread(migrate, self._file)
+        await self._database.open()
+        await self.ping()
+
+    async def close(self) -> None:
+        """See Store."""
+        await self._database.close()
+
+    async def ping(self) -> None:
+        """See Store."""
+        await self._all(select(func.count()).select_from(t.switches))
+
+    # --- intake
+    async def accept(
+        self, notifications: Sequence[Notification], correlate: Correlate
+    ) -> Mapping[str, int]:
+        """See Store."""
+        return await self._database.write(lambda c: accept(c, notifications, correlate))
+
+    # --- incidents
+    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:
+        """See Store."""
+        at = rows.number(now)
+        free = or_(t.incidents.c.lease_until.is_(None), t.incidents.c.lease_until <= at)
+        due = or_(t.incidents.c.wake_at.is_(None), t.incidents.c.wake_at <= at)
+        query = (
+            select(t.incidents.c.id)
+            .where(t.incidents.c.state.in_([state.value for state in WORKING]), free, due)
+            .order_by(t.incidents.c.rank, t.incidents.c.created_at)
+            .limit(1)
+        )
+        # Most looks find nothing; those need no write lock.
+        async with self._database.read() as connection:
+            if (await connection.execute(query)).first() is None:
+                return None
+
+        async def work(connection: AsyncConnection) -> Incident | None:
+            found = (await connection.execute(query)).first()
+            if found is None:
+                return None
+            claimed = (
+                update(t.incidents)
+                .where(t.incidents.c.id == found.id)
+                .values(
+                    fence=t.incidents.c.fence + 1,
+                    lease_owner=owner,
+                    lease_until=rows.number(now + lease),
+                )
+                .returning(*t.incidents.c)
+            )
+            return rows.incident((await connection.execute(claimed)).one())
+
+        return await self._database.write(work)
+
+    async def renew(self, incident_id: str, fence: int, until: datetime) -> bool:
+        """See Store."""
+        mine = update(t.incidents).where(
+            t.incidents.c.id == incident_id,
+            t.incidents.c.fence == fence,
+            t.incidents.c.lease_owner.is_not(None),
+        )
+
+        async def work(connection: AsyncConnection) -> bool:
+            result = await connection.execute(mine.values(lease_until=rows.number(until)))
+            return result.rowcount == 1
+
+        return await self._database.write(work)
+
+    async def release(self, incident_id: str, fence: int) -> None:
+        """See Store."""
+        mine = update(t.incidents).where(
+            t.incidents.c.id == incident_id, t.incidents.c.fence == fence
+        )
+        await self._execute(mine.values(lease_owner=None, lease_until=None))
+
+    async def forget_claims(self) -> None:
+        """See Store."""
+        held = update(t.incidents).where(t.incidents.c.lease_owner.is_not(None))
+        await self._execute(held.values(lease_owner=None, lease_until=None))
+
+    async def save(
+        self, incident: Incident, fence: int, events: Sequence[TimelineEvent] = ()
+    ) -> Incident:
+        """See Store."""
+        return await self._compare_and_set(incident, events, t.incidents.c.fence == fence)
+
+    async def transition(self, incident: Incident, events: Sequence[TimelineEvent]) -> Incident:
+        """See Store."""
+        return await self._compare_and_set(incident, events)
+
+    async def _compare_and_set(
+        self, incident: Incident, events: Sequence[TimelineEvent], *more: Any
+    ) -> Incident:
+        values = rows.incident_values(incident)
+        for fixed in ("id", "fence", "created_at", "key"):
+            del values[fixed]
+        changed = (
+            update(t.incidents)
+            .where(
+                t.incidents.c.id == incident.id,
+                t.incidents.c.version == incident.version,
+                *more,
+            )
+            .values(**values | {"version": incident.version + 1})
+            .returning(*t.incidents.c)
+        )
+
+        async def work(connection: AsyncConnection) -> Incident:
+            row = (await connection.execute(changed)).first()
+            if row is None:
+                raise StoreConflict(
+                    f"incident {incident.id} was changed by somebody else", "read it again"
+                )
+            await add_events(connection, events)
+            return rows.incident(row)
+
+        return await self._database.write(work)
+
+    async def note(self, events: Sequence[TimelineEvent]) -> None:
+        """See Store."""
+        await self._database.write(lambda c: add_events(c, events))
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """See Store."""
+        found = await self._all(select(t.incidents).where(t.incidents.c.id == incident_id))
+        return rows.incident(found[0]) if found else None
+
+    async def incidents(
+        self,
+        states: Sequence[State] = (),
+        *,
+        label: Mapping[str, str] | None = None,
+        query: str = "",
+        before: str = "",
+        limit: int = 50,
+    ) -> list[Incident]:
+        """See Store."""
+        i = t.incidents.c
+        wanted = select(t.incidents).order_by(i.created_at.desc(), i.id.desc()).limit(limit)
+        if states:
+            wanted = wanted.where(i.state.in_([state.value for state in states]))
+        for name, value in (label or {}).items():
+            pair = rows.dump({name: value})[1:-1]
+            wanted = wanted.where(i.labels.contains(pair, autoescape=True))
+        if query:
+            wanted = wanted.where(i.title.icontains(query, autoescape=True))
+        if before:
+            last = await self.incident(before)
+            if last is None:
+                return []
+            at = rows.number(last.created_at)
+            older = or_(i.created_at < at, (i.created_at == at) & (i.id < before))
+            wanted = wanted.where(older)
+        return [rows.incident(row) for row in await self._all(wanted)]
+
+    async def timeline(
+        self, incident_id: str, after: int = 0, limit: int = 1000
+    ) -> list[TimelineEvent]:
+        """See Store."""
+        e = t.events.c
+        wanted = select(t.events).where(e.incident_id == incident_id, e.seq > after)
+        return [rows.event(row) for row in await self._all(wanted.order_by(e.seq).limit(limit))]
+
+    async def alerts(self, incident_id: str) -> list[StoredAlert]:
+        """See Store."""
+        wanted = select(t.episodes).where(t.episodes.c.incident_id == incident_id)
+        found = await self._all(wanted.order_by(t.episodes.c.first_seen, t.episodes.c.id))
+        newest = {row.identity: row for row in found}
+        return [rows.episode(row) for row in newest.values()]
+
+    async def episodes(self, open_only: bool = True) -> list[StoredAlert]:
+        """See Store."""
+        wanted = select(t.episodes).order_by(t.episodes.c.id)
+        if open_only:
+            wanted = wanted.where(t.episodes.c.open)
+        return [rows.episode(row) for row in await self._all(wanted)]
+
+    async def totals(self) -> Totals:
+        """See Store."""
+        i = t.incidents.c
+        counted = await self._all(
+            select(i.state, i.severity, func.count().label("n")).group_by(i.state, i.severity)
+        )
+        incidents = dict.fromkeys(State, 0)
+        queue = {severity.value: 0 for severity in Severity}
+        for row in counted:
+            incidents[State(row.state)] += row.n
+            if row.state == State.TRIGGERED.value:
+                queue[row.severity] += row.n
+        settled = incidents[State.CLOSED]
+        return Totals(incidents, queue, sum(incidents.values()), settled)
+
+    # --- effects
+    async def plan(
+        self,
+        incident: Incident,
+        fence: int,
+        direction: Direction,
+        effects: Sequence[Effect],
+        at: datetime,
+    ) -> list[EffectRecord]:
+        """See Store."""
+        mine = (
+            select(t.effects)
+            .where(
+                t.effects.c.incident_id == incident.id,
+                t.effects.c.attempt == incident.attempt,
+                t.effects.c.direction == direction.value,
+            )
+            .order_by(t.effects.c.position)
+        )
+
+        async def work(connection: AsyncConnection) -> list[EffectRecord]:
+            await require_fence(connection, incident.id, fence)
+            if (await connection.execute(mine)).first() is None and effects:
+                planned = [
+                    {
+                        "incident_id": incident.id,
+                        "attempt": incident.attempt,
+                        "direction": direction.value,
+                        "position": position,
+                        "policy": incident.policy,
+                        "state": EffectState.PLANNED.value,
+                        "planned_at": rows.number(at),
+                        "detail": "{}",
+                        **rows.effect_values(effect),
+                    }
+                    for position, effect in enumerate(effects)
+                ]
+                await connection.execute(insert(t.effects), planned)
+            return [rows.effect(row) for row in await connection.execute(mine)]
+
+        return await self._database.write(work)
+
+    async def effects(self, incident_id: str, attempt: int | None = None) -> list[EffectRecord]:
+        """See Store."""
+        e = t.effects.c
+        wanted = select(t.effects).where(e.incident_id == incident_id)
+        if attempt is not None:
+            wanted = wanted.where(e.attempt == attempt)
+        # "forward" sorts before "rollback".
+        found = await self._all(wanted.order_by(e.attempt, e.direction, e.position))
+        return [rows.effect(row) for row in found]
+
+    async def intend(
+        self, effect_id: int, fence: int, states: Sequence[State], at: datetime
+    ) -> EffectRecord:
+        """See Store."""
+        ready = (EffectState.PLANNED.value, EffectState.NOT_APPLIED.value)
+        intended = (
+            update(t.effects)
+            .where(t.effects.c.id == effect_id, t.effects.c.state.in_(ready))
+            .values(state=EffectState.INTENDED.value, intended_at=rows.number(at), settled_at=None)
+            .returning(*t.effects.c)
+        )
+
+        async def work(connection: AsyncConnection) -> EffectRecord:
+            row = (await connection.execute(intended)).first()
+            if row is None:
+                raise StoreConflict("this effect was already begun, or is not planned")
+            await require_fence(connection, row.incident_id, fence, states)
+            return rows.effect(row)
+
+        return await self._database.write(work)
+
+    async def settle(
+        self, effect_id: int, state: EffectState, detail: Mapping[str, object], at: datetime
+    ) -> None:
+        """See Store."""
+        this = update(t.effects).where(t.effects.c.id == effect_id)
+        await self._execute(
+            this.values(
+                state=state.value, detail=rows.dump(dict(detail)), settled_at=rows.number(at)
+            )
+        )
+
+    async def acted(self, since: datetime) -> list[Acted]:
+        """See Store."""
+        e, i = t.effects.c, t.incidents.c
+        active = i.state.in_(ACTIVE) & (i.attempt == e.attempt)
+        wanted = (
+            select(t.effects, i.state.label("incident_state"), i.attempt.label("current"))
+            .join(t.incidents, i.id == e.incident_id)
+            .where(
+                e.direction == Direction.FORWARD.value,
+                e.state.in_(BEGUN),
+                or_(e.intended_at >= rows.number(since), active),
+            )
+            .order_by(e.incident_id, e.attempt, e.position)
+        )
+        grouped: dict[tuple[str, int], list[Any]] = {}
+        for row in await self._all(wanted):
+            grouped.setdefault((row.incident_id, row.attempt), []).append(row)
+        return [
+            Acted(
+                incident_id=incident_id,
+                policy=found[0].policy,
+                targets=tuple(row.target for row in found),
+                at=rows.moment(min(row.intended_at for row in found)),
+                active=found[0].incident_state in ACTIVE and found[0].current == attempt,
+            )
+            for (incident_id, attempt), found in grouped.items()
+        ]
+
+    # --- runs
+    async def begin_run(self, run: Run) -> None:
+        """See Store."""
+        await self._execute(insert(t.runs).values(**rows.run_values(run)))
+
+    async def record_call(self, call: ToolCall) -> None:
+        """See Store."""
+        await self._execute(insert(t.calls).values(**rows.call_values(call)))
+
+    async def end_run(self, run: Run) -> None:
+        """See Store."""
+        await self._execute(
+            update(t.runs).where(t.runs.c.id == run.id).values(**rows.run_values(run))
+        )
+
+    async def interrupt_runs(self, incident_id: str, at: datetime) -> int:
+        """See Store."""
+        left = update(t.runs).where(
+            t.runs.c.incident_id == incident_id, t.runs.c.outcome == RunOutcome.RUNNING.value
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            values = {"outcome": RunOutcome.INTERRUPTED.value, "ended_at": rows.number(at)}
+            return (await connection.execute(left.values(**values))).rowcount
+
+        return await self._database.write(work)
+
+    async def runs(self, incident_id: str) -> list[Run]:
+        """See Store."""
+        wanted = select(t.runs).where(t.runs.c.incident_id == incident_id)
+        return [rows.run(row) for row in await self._all(wanted.order_by(t.runs.c.started_at))]
+
+    async def calls(self, run_id: str) -> list[ToolCall]:
+        """See Store."""
+        wanted = select(t.calls).where(t.calls.c.run_id == run_id)
+        return [rows.call(row) for row in await self._all(wanted.order_by(t.calls.c.id))]
+
+    # --- switches
+    async def switch(self, name: str) -> str | None:
+        """See Store."""
+        found = await self._all(select(t.switches).where(t.switches.c.name == name))
+        return str(found[0].value) if found else None
+
+    async def set_switch(self, name: str, value: str | None, at: datetime) -> None:
+        """See Store."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(delete(t.switches).where(t.switches.c.name == name))
+            if value is not None:
+                values = {"name": name, "value": rows.clean(value), "set_at": rows.number(at)}
+                await connection.execute(insert(t.switches).values(**values))
+
+        await self._database.write(work)
+
+    async def _all(self, query: Any) -> Sequence[Any]:
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).all()
+
+    async def _execute(self, statement: Any) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(statement)
+
+        await self._database.write(work)

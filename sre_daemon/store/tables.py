@@ -1,0 +1,179 @@
+"""The tables. Times are integer microseconds since 1970 UTC, so that they compare and index as numbers.
+
+JSON columns are text. The two partial unique indexes are the promises of correlation: at most one
+open episode per alert, at most one open incident per correlation key.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("truncated", Integer, nullable=False),
+    Column("rejected", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("wake_at", BigInteger),
+    Column("policy", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", BigInteger),
+)
+Index(
+    "one_open_incident_per_key",
+    incidents.c.key,
+    unique=True,
+    sqlite_where=text("state != 'closed'"),
+    postgresql_where=text("state != 'closed'"),
+)
+Index(
+    "incidents_to_claim",
+    incidents.c.state,
+    incidents.c.rank,
+    incidents.c.created_at,
+    sqlite_where=text("state != 'closed'"),
+    postgresql_where=text("state != 'closed'"),
+)
+Index("incidents_by_age", incidents.c.created_at, incidents.c.id)
+
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("identity", Text, nullable=False),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("annotations", Text, nullable=False),
+    Column("generator_url", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("reports", Integer, nullable=False),
+    Column("open", Boolean, nullable=False),
+)
+Index(
+    "one_open_episode_per_alert",
+    episodes.c.identity,
+    unique=True,
+    sqlite_where=text("open"),
+    postgresql_where=text("open"),
+)
+Index("episodes_by_identity", episodes.c.identity, episodes.c.id)
+Index("episodes_by_incident", episodes.c.incident_id)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+Index("events_by_incident", events.c.incident_id, events.c.seq)
+
+effects = Table(
+    "effects",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("planned_at", BigInteger, nullable=False),
+    Column("intended_at", BigInteger),
+    Column("settled_at", BigInteger),
+    Column("detail", Text, nullable=False),
+    UniqueConstraint("incident_id", "attempt", "direction", "position"),
+)
+Index("effects_by_intent", effects.c.intended_at)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("outcome", Text, nullable=False),
+    Column("turns", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("error", Text, nullable=False),
+)
+Index("runs_by_incident", runs.c.incident_id)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("call", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("output", Text, nullable=False),
+    Column("is_error", Boolean, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+)
+Index("calls_by_run", calls.c.run_id, calls.c.id)
