@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
+from pydantic import SecretStr
 
 from sre_daemon import __version__
 from sre_daemon.agent.base import Investigator
 from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.agent.fallback import FallbackInvestigator
 from sre_daemon.agent.runbook import RunbookInvestigator
+from sre_daemon.agent.runbook_file import load as load_runbooks
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
 from sre_daemon.domain.incident import Incident
@@ -20,6 +22,7 @@ from sre_daemon.errors import ConfigError, StoreUnavailable
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
 from sre_daemon.executor.hands import ProcessHands, tool_server, write_tool_settings
+from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
 from sre_daemon.metrics import Metrics
 from sre_daemon.notify.base import Notifier
@@ -40,7 +43,9 @@ from sre_daemon.policy.source import PolicyFile
 from sre_daemon.report.postmortem import Postmortem
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.sql import SqlStore
-from sre_daemon.tasks import Tasks
+from sre_daemon.tasks import Tasks, race
+from sre_daemon.web.front import Front
+from sre_daemon.web.server import build, listen
 
 log = structlog.get_logger(__name__)
 
@@ -67,19 +72,16 @@ class Daemon:
             StoreError: the store cannot be opened.
         """
         check_front_door(settings, secrets)
-        async with AsyncExitStack() as stack:
-            daemon = await cls._build(stack, settings, secrets, clock or SystemClock())
-            stack.pop_all()
-            return daemon
-        raise AssertionError("unreachable")
+        stack = AsyncExitStack()
+        try:
+            return await cls._build(stack, settings, secrets, clock or SystemClock())
+        except BaseException:
+            await stack.aclose()
+            raise
 
     async def run_until(self, stop: asyncio.Event) -> bool:
         """Wait for the stop event, or for a background task to die; True when it was the event."""
-        wanted = asyncio.ensure_future(stop.wait())
-        failed = asyncio.ensure_future(self._tasks.failed.wait())
-        await asyncio.wait({wanted, failed}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (wanted, failed):
-            task.cancel()
+        await race(_wait(stop), _wait(self._tasks.failed))
         return stop.is_set()
 
     async def reload(self) -> None:
@@ -155,16 +157,37 @@ class Daemon:
         worker.start(tasks)
         stack.push_async_callback(tasks.stop)
 
-        intake = Intake(store, clock, settings.receiver.max_pending, metrics, worker.wake)
+        intake = Intake(store, observer.firing, settings.receiver.max_pending, metrics, worker.wake)
         await intake.start()
         stack.push_async_callback(intake.stop)
         control = Control(
             store, policy, observer, clock, metrics, investigator.engine, investigator.model
         )
         tasks.spawn("gauges", _gauges(control, clock))
-        url = await _listen(stack, settings, secrets, store, intake, control, clock, metrics)
+        front = Front(
+            store=store,
+            intake=intake,
+            parse=parse,
+            control=control,
+            clock=clock,
+            metrics=metrics,
+            receiver=settings.receiver,
+            webhook_token=_reveal(secrets.webhook_token),
+            api_token=_reveal(secrets.api_token),
+            engine=investigator.engine,
+        )
+        runner, url = await listen(build(front), settings.host, settings.port)
+        stack.push_async_callback(runner.cleanup)
         log.info("ready", url=url, engine=investigator.engine, version=__version__)
         return cls(stack, tasks, policy, url)
+
+
+def _reveal(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _own(stack: AsyncExitStack, data: Path) -> Path:

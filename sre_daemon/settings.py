@@ -244,6 +244,13 @@ def check_front_door(settings: Settings, secrets: Secrets) -> None:
         )
 
 
+def client_environment() -> tuple[str, str]:
+    """For the commands that ask a running daemon: its address and the API token."""
+    token = load_secrets(Path()).api_token
+    url = os.environ.get("SRE_DAEMON_URL", "http://127.0.0.1:9911")
+    return url, token.get_secret_value() if token else ""
+
+
 def environment(names: tuple[str, ...]) -> dict[str, str]:
     """The named variables that are set; what a child process may inherit."""
     return {name: os.environ[name] for name in names if name in os.environ}

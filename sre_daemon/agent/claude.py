@@ -5,16 +5,16 @@ sees the reading tools and nothing else of this machine, and nothing outlives th
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from sre_daemon.agent import ending, prompt, schema, workspace
 from sre_daemon.agent.base import OnStep, Report, Request, TextStep, ToolStep
+from sre_daemon.agent.text import clean
 from sre_daemon.agent.tools import READ_TOOLS, call_name
 from sre_daemon.agent.watchdog import Watchdog, timeout
 from sre_daemon.clock import Clock, SystemClock
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
         ToolResultBlock,
     )
 
-log = structlog.get_logger(__name__)
-
 ANSWER = "StructuredOutput"
 PREFIX = f"mcp__{workspace.SERVER}__"
 ALLOWED = tuple(PREFIX + name for name in READ_TOOLS)
@@ -44,6 +42,7 @@ SILENCE_SECONDS = 120.0
 CONCURRENT_STARTS = 2
 MAX_MESSAGE_BYTES = 32 << 20
 GATE_SECONDS = 10.0
+STDERR_LINES = 5
 
 ENVIRONMENT: Mapping[str, str] = {
     # The defaults retry for minutes, a hanging API for an hour; our own queue does the waiting.
@@ -141,13 +140,17 @@ class ClaudeInvestigator:
         names = (*ENVIRONMENT, *SDK_VARIABLES, *PRIVATE_VARIABLES)
         cli = Path(sdk.__file__).parent / "_bundled" / "claude"
         space = workspace.create(self._profile.folder, cli, self._server, names)
-        client = sdk.ClaudeSDKClient(self._options(space))
+        stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        client = sdk.ClaudeSDKClient(self._options(space, stderr.append))
         watchdog = Watchdog(space.kill, deadline, self._profile.silence_seconds)
         try:
             await client.connect()
             yield client, watchdog
         except Exception as failure:
-            raise watchdog.failure or _mapped(failure) from failure
+            mapped = watchdog.failure or _mapped(failure, stderr)
+            if mapped is failure:
+                raise
+            raise mapped from failure
         finally:
             watchdog.stop()
             # Dead first: a process that lives is given five seconds by the SDK to end by itself.
@@ -155,7 +158,9 @@ class ClaudeInvestigator:
             await client.disconnect()
             space.remove()
 
-    def _options(self, space: workspace.Workspace) -> "ClaudeAgentOptions":
+    def _options(
+        self, space: workspace.Workspace, stderr: Callable[[str], None]
+    ) -> "ClaudeAgentOptions":
         import claude_agent_sdk as sdk
 
         gate = sdk.HookMatcher(matcher="*", hooks=[_gate], timeout=GATE_SECONDS, on_failure="block")
@@ -183,7 +188,7 @@ class ClaudeInvestigator:
             cwd=space.home,
             env=self._environment(space.home),
             extra_args={"no-session-persistence": None},
-            stderr=lambda line: log.debug("agent stderr", line=line),
+            stderr=stderr,
         )
 
     def _environment(self, home: Path) -> dict[str, str]:
@@ -220,6 +225,7 @@ class _Transcript:
         self._on_step = on_step
         self._open: dict[str, tuple[str, Mapping[str, Any], float]] = {}
         self._names: set[str] = set()
+        self._turns: set[str | None] = set()
         self._result: ResultMessage | None = None
         self.begun = False
 
@@ -231,7 +237,8 @@ class _Transcript:
             case sdk.SystemMessage(subtype="init", data=data):
                 _check_session(data)
                 self.begun = True
-            case sdk.AssistantMessage(content=blocks):
+            case sdk.AssistantMessage(content=blocks, message_id=turn):
+                self._turns.add(turn)
                 for block in blocks:
                     await self._said(block)
             case sdk.UserMessage(content=list() as blocks):
@@ -296,7 +303,7 @@ class _Transcript:
         )
         if failure:
             raise failure
-        return Report(schema.diagnosis(result.structured_output), _usage(result))
+        return Report(schema.diagnosis(result.structured_output), _usage(result, len(self._turns)))
 
 
 def _check_session(data: Mapping[str, Any]) -> None:
@@ -323,10 +330,11 @@ def _text(content: object) -> str:
     return "\n".join(block["text"] for block in blocks if block.get("type") == "text")
 
 
-def _usage(result: "ResultMessage") -> Usage:
+def _usage(result: "ResultMessage", turns: int) -> Usage:
+    # Not result.num_turns: that counts messages, tool results among them.
     tokens = result.usage or {}
     return Usage(
-        turns=result.num_turns,
+        turns=turns,
         input_tokens=int(tokens.get("input_tokens") or 0),
         output_tokens=int(tokens.get("output_tokens") or 0),
         cache_read_tokens=int(tokens.get("cache_read_input_tokens") or 0),
@@ -335,7 +343,7 @@ def _usage(result: "ResultMessage") -> Usage:
     )
 
 
-def _mapped(failure: Exception) -> Exception:
+def _mapped(failure: Exception, stderr: Iterable[str]) -> Exception:
     """The SDK's errors as ours; it also raises bare Exception. Everything else stays as it is."""
     import claude_agent_sdk as sdk
 
@@ -344,7 +352,6 @@ def _mapped(failure: Exception) -> Exception:
     if isinstance(failure, sdk.CLINotFoundError):
         return AgentUnavailable("the SDK's command line is missing", "install the package anew")
     if isinstance(failure, sdk.ClaudeSDKError) or type(failure) is Exception:
-        return AgentUnavailable(
-            f"the agent's command line failed: {failure}", "it is tried again; see the daemon's log"
-        )
+        said = clean(" ".join(stderr) or str(failure), 500)
+        return AgentUnavailable(f"the agent's command line failed: {said}", "install it anew")
     return failure

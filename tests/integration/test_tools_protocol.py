@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from mcp import Client
@@ -287,7 +288,7 @@ def test_server_dies_with_its_parent(tmp_path):
 
 def alive(pid):
     try:
-        state = open(f"/proc/{pid}/stat").read().rsplit(") ", 1)[1][0]
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
     except FileNotFoundError:
         return False
     return state != "Z"

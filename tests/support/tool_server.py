@@ -70,7 +70,7 @@ async def connected(
         yield client
 
 
-Answer = Callable[[dict[str, Any], asyncio.StreamWriter], Awaitable[None]]
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -80,7 +80,7 @@ async def gate(folder: Path, answer: Answer) -> AsyncIterator[tuple[Path, list[d
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         questions.append(json.loads(await reader.readline()))
-        await answer(questions[-1], writer)
+        await answer(reader, writer)
         writer.close()
 
     path = folder / "gate.sock"
@@ -93,7 +93,7 @@ def answering(reply: Any) -> Answer:
     """An answer that is always the same: bytes as they are, anything else as a JSON line."""
     line = reply if isinstance(reply, bytes) else json.dumps(reply).encode() + b"\n"
 
-    async def answer(_question: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(line)
         await writer.drain()
 
@@ -134,12 +134,13 @@ def supervisord(programs: dict[str, str]) -> Iterator[tuple[Path, Path]]:
     """
     with tempfile.TemporaryDirectory(prefix="sv") as name:
         folder = Path(name)
-        sections = [
+        head = (
             f"[supervisord]\nnodaemon=true\nlogfile={folder}/d.log\npidfile={folder}/d.pid\n"
             f"[unix_http_server]\nfile={folder}/s.sock\nchmod=0600\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
-        ]
+        )
+        sections = [head]
         for program, text in programs.items():
             (folder / f"{program}.py").write_text(text)
             sections.append(

@@ -1,0 +1,57 @@
+"""`serve`: the daemon's process. The only place that knows signals."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import structlog
+
+from sre_daemon import logs
+from sre_daemon.app import Daemon
+from sre_daemon.cli.output import say
+from sre_daemon.errors import DaemonError
+from sre_daemon.settings import Secrets, Settings, load, load_secrets
+
+log = structlog.get_logger(__name__)
+
+
+def serve(config: Path) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. SIGHUP checks the policy file.
+
+    Raises:
+        ConfigError: settings that cannot be used.
+    """
+    settings = load(config)
+    secrets = load_secrets(config.resolve().parent)
+    logs.configure()
+    return asyncio.run(_serve(settings, secrets))
+
+
+async def _serve(settings: Settings, secrets: Secrets) -> int:
+    stop = asyncio.Event()
+    hang_up = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
+    daemon = await Daemon.start(settings, secrets)
+    say(f"sre-daemon listens on {daemon.url}")
+    try:
+        async with asyncio.TaskGroup() as group:
+            reloads = group.create_task(_reload_on(hang_up, daemon))
+            stopped_as_asked = await daemon.run_until(stop)
+            reloads.cancel()
+    finally:
+        await daemon.stop()
+    return 0 if stopped_as_asked else 1
+
+
+async def _reload_on(hang_up: asyncio.Event, daemon: Daemon) -> None:
+    while True:
+        await hang_up.wait()
+        hang_up.clear()
+        try:
+            await daemon.reload()
+            log.info("policy file can be used")
+        except DaemonError as failure:
+            log.error("policy file cannot be used; nothing is changed", error=str(failure))

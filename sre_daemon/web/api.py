@@ -1,0 +1,174 @@
+"""The JSON API under /api/v1."""
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.web import wire
+from sre_daemon.web.auth import check_person
+from sre_daemon.web.front import FRONT
+from sre_daemon.web.problems import BadRequest, NotFound
+
+MAX_PAGE = 500
+MAX_BODY = 16 << 10
+
+
+def routes() -> list[web.RouteDef]:
+    """All of them."""
+    v1 = "/api/v1"
+    return [
+        web.get(f"{v1}/status", status),
+        web.get(f"{v1}/incidents", incidents),
+        web.get(f"{v1}/incidents/{{id}}", incident),
+        web.get(f"{v1}/incidents/{{id}}/timeline", timeline),
+        web.get(f"{v1}/incidents/{{id}}/transcript", transcript),
+        web.get(f"{v1}/incidents/{{id}}/postmortem", postmortem),
+        web.get(f"{v1}/policy/explain", explain),
+        web.post(f"{v1}/pause", pause),
+        web.post(f"{v1}/resume", resume),
+    ]
+
+
+async def status(request: web.Request) -> web.Response:
+    """The daemon: mode, pause, engine, counts, dependencies."""
+    check_person(request)
+    return web.json_response(await request.app[FRONT].control.status())
+
+
+async def incidents(request: web.Request) -> web.Response:
+    """Newest first; `state` and `label=k=v` may be given several times."""
+    check_person(request)
+    query = request.query
+    limit = _number(query.get("limit", "50"), "limit", MAX_PAGE)
+    found = await request.app[FRONT].store.incidents(
+        _states(query.getall("state", [])),
+        label=labels_of(query.getall("label", [])),
+        query=query.get("q", ""),
+        before=query.get("cursor", ""),
+        limit=limit,
+    )
+    cursor = found[-1].id if len(found) == limit else None
+    return web.json_response({"incidents": [wire.incident(i) for i in found], "cursor": cursor})
+
+
+async def incident(request: web.Request) -> web.Response:
+    """One incident with its alerts, effects, runs and diagnosis."""
+    store = request.app[FRONT].store
+    item = await find(request)
+    return web.json_response(
+        {
+            **wire.incident(item),
+            **wire.details(item),
+            "alerts": [wire.alert(a) for a in await store.alerts(item.id)],
+            "effects": [wire.effect(e) for e in await store.effects(item.id)],
+            "runs": [wire.run(r) for r in await store.runs(item.id)],
+        }
+    )
+
+
+async def timeline(request: web.Request) -> web.Response:
+    """Events with `seq` greater than `after`."""
+    item = await find(request)
+    after = _number(request.query.get("after", "0"), "after", 1 << 62)
+    events = await request.app[FRONT].store.timeline(item.id, after)
+    return web.json_response({"events": [wire.event(e) for e in events]})
+
+
+async def transcript(request: web.Request) -> web.Response:
+    """Every tool call of every run, with its output."""
+    item = await find(request)
+    store = request.app[FRONT].store
+    return web.json_response(
+        {
+            "runs": [
+                {**wire.run(run), "calls": [wire.call(c) for c in await store.calls(run.id)]}
+                for run in await store.runs(item.id)
+            ]
+        }
+    )
+
+
+async def postmortem(request: web.Request) -> web.StreamResponse:
+    """The Markdown file."""
+    return web.Response(text=await read_postmortem(request), content_type="text/markdown")
+
+
+async def read_postmortem(request: web.Request) -> str:
+    """Its text; raises NotFound where there is none yet."""
+    item = await find(request)
+    path = item.data.get("postmortem")
+    if not isinstance(path, str):
+        raise NotFound("there is no post-mortem yet", "it is written when the incident is over")
+    try:
+        return await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
+    except OSError as failure:
+        raise NotFound(f"the post-mortem {path} is gone", "somebody moved it") from failure
+
+
+async def explain(request: web.Request) -> web.Response:
+    """Which policy decides about an alert with these labels."""
+    check_person(request)
+    labels = labels_of(request.query.getall("label", []))
+    return web.json_response(dict(await request.app[FRONT].control.explain(labels)))
+
+
+async def pause(request: web.Request) -> web.Response:
+    """The kill switch."""
+    who = check_person(request)
+    await request.app[FRONT].control.pause(await _reason(request), who)
+    return web.json_response({"paused": True})
+
+
+async def resume(request: web.Request) -> web.Response:
+    """Undo a pause."""
+    who = check_person(request)
+    await request.app[FRONT].control.resume(await _reason(request), who)
+    return web.json_response({"paused": False})
+
+
+async def _reason(request: web.Request) -> str:
+    if (request.content_length or 0) > MAX_BODY:
+        raise BadRequest("the body is too large")
+    try:
+        reason = (await request.json())["reason"]
+    except (ValueError, KeyError, TypeError, LookupError):
+        raise BadRequest("send a JSON object with the field 'reason'") from None
+    if not isinstance(reason, str) or not reason.strip():
+        raise BadRequest("the reason is empty", "say why, for whoever reads it tomorrow")
+    return reason.strip()[:500]
+
+
+async def find(request: web.Request) -> Incident:
+    """The incident of the address, for somebody who may see it."""
+    check_person(request)
+    name = request.match_info["id"]
+    item = await request.app[FRONT].store.incident(name)
+    if item is None:
+        raise NotFound(f"there is no incident {name[:40]!r}", "list them at /api/v1/incidents")
+    return item
+
+
+def _states(names: list[str]) -> list[State]:
+    try:
+        return [State(name) for name in names]
+    except ValueError:
+        raise BadRequest(
+            "unknown state", f"known: {', '.join(state.value for state in State)}"
+        ) from None
+
+
+def labels_of(pairs: list[str]) -> dict[str, str]:
+    """`k=v` texts as labels."""
+    labels = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(labels) != len(pairs):
+        raise BadRequest("a label is given as name=value, once")
+    return labels
+
+
+def _number(text: str, name: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= most):
+        raise BadRequest(f"{name} must be a number up to {most}")
+    return int(text)

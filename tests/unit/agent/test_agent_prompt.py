@@ -1,0 +1,74 @@
+import re
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sre_daemon.agent import prompt
+from sre_daemon.agent.base import Request
+from sre_daemon.agent.text import Fence
+from sre_daemon.domain.alert import Alert, AlertStatus
+
+MARKER = "00112233445566778899aabbccddeeff"
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+def make_request(summary="pool", facts=None, question="", count=1):
+    alerts = [
+        Alert(
+            labels={"alertname": "ApiDbPoolExhausted", "service": "api-server", "n": str(n)},
+            status=AlertStatus.FIRING,
+            starts_at=NOW,
+            annotations={"summary": summary},
+        )
+        for n in range(count)
+    ]
+    return Request("r1", "i1", alerts, timedelta(minutes=1), facts or {}, question)
+
+
+def outside(text):
+    """What is left of a prompt without its fenced blocks."""
+    return re.sub(rf"<data-{MARKER} title=.*?</data-{MARKER}>", "", text, flags=re.DOTALL)
+
+
+@given(st.text(), st.text(), st.text())
+def test_foreign_text_stays_inside_the_fence(summary, fact, question):
+    plain = prompt.build(make_request("x", {"t": "x"}, "x"), Fence(MARKER))
+    hostile = prompt.build(make_request(summary, {fact: summary}, question or "x"), Fence(MARKER))
+    assert outside(hostile) == outside(plain)
+
+
+def test_placeholders_in_foreign_text_are_not_filled():
+    built = prompt.build(make_request("$facts ${alerts} $marker"), Fence(MARKER))
+    assert "$facts ${alerts} $marker" in built
+
+
+def test_labels_annotations_and_facts_are_in_the_prompt():
+    built = prompt.build(make_request("too slow", {"Health": "critical"}), Fence(MARKER))
+    for text in (
+        "ApiDbPoolExhausted",
+        "api-server",
+        "too slow",
+        "Health",
+        "critical",
+        "2026-01-02",
+    ):
+        assert text in built
+
+
+def test_many_and_long_alerts_are_capped():
+    built = prompt.build(make_request("x" * 100_000, count=1000))
+    assert len(built) < 40_000
+    assert "980 more alerts" in built
+
+
+def test_a_question_needs_no_alert():
+    request = Request("r1", "i1", (), timedelta(minutes=1), question="why is it slow?")
+    assert "why is it slow?" in prompt.build(request)
+
+
+def test_system_prompt_names_every_effect_and_no_variable():
+    system = prompt.SYSTEM.read_text()
+    for word in ("config.set", "service.restart", "service.redeploy", "`quote`", "inconclusive"):
+        assert word in system
+    assert "$" not in system
