@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+import anyio
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
@@ -41,11 +42,10 @@ class Answering:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
-        while True:
-            item = await anext(self._read)
-            if not isinstance(item, Exception):
-                return item
-            await self._write.send(SessionMessage(unreadable(item)))
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
 
     async def aclose(self) -> None:
         """Close the stream below."""

@@ -1,6 +1,7 @@
 """run_shell_command: a few documented command lines, carried out through the runtime without a shell."""
 
 import asyncio
+from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
@@ -46,7 +47,8 @@ class CommandOutput(Output):
 
     def render(self) -> str:
         """As a terminal would show it."""
-        return f"$ {self.command}\n{self.stdout}\nexit code {self.exit_code}"
+        note = f"\n{self.stderr}" if self.stderr else ""
+        return f"$ {self.command}\n{self.stdout}{note}\nexit code {self.exit_code}"
 
 
 COMMAND = ToolSpec(
@@ -108,33 +110,48 @@ async def _logs(context: Context, command: Command) -> str:
 async def _change(
     context: Context, command: str, effect: ServiceRestart | ServiceRedeploy
 ) -> CommandOutput:
+    note = ""
     async with context.writing:
         await asyncio.to_thread(check_files, context, context.guardrails())
         await context.guard.ask(COMMAND.name, [effect])
         if isinstance(effect, ServiceRedeploy):
-            status = await _redeploy(context, effect.service)
+            status, note = await _redeploy(context, effect.service)
         else:
             status = await context.runtime.restart(effect.service)
     verb = "redeployed" if isinstance(effect, ServiceRedeploy) else "restarted"
-    return _output(command, to_json(effect), f"{effect.service} {verb}: {status.detail}", [status])
+    text = f"{effect.service} {verb}: {status.detail}"
+    return _output(command, to_json(effect), text, [status], note)
 
 
-async def _redeploy(context: Context, service: str) -> Status:
-    """Redeploy, and record it whether or not the service came up: both explain what follows."""
+async def _redeploy(context: Context, service: str) -> tuple[Status, str]:
+    """Redeploy, and record it whether or not the service came up: both explain what follows.
+
+    Returns:
+        The service, and what went wrong with the record, which does not undo the redeploy.
+    """
     config: dict[str, dict[str, str]] = {}
     if context.settings.config_root is not None:
         config = await asyncio.to_thread(deployments.snapshot, context.files, service)
-    message = "redeploy"
     try:
-        return await context.runtime.redeploy(service)
+        status = await context.runtime.redeploy(service)
     except ToolError:
-        message = "redeploy; the service did not come up"
+        await _record(context, service, "redeploy; the service did not come up", config)
         raise
-    finally:
-        path = context.settings.deployments
-        if path is not None:
-            time = context.now().isoformat()
-            await asyncio.to_thread(deployments.record, path, time, service, message, config)
+    return status, await _record(context, service, "redeploy", config)
+
+
+async def _record(
+    context: Context, service: str, message: str, config: Mapping[str, Mapping[str, str]]
+) -> str:
+    path = context.settings.deployments
+    if path is None:
+        return ""
+    time = context.now().isoformat()
+    try:
+        await asyncio.to_thread(deployments.record, path, time, service, message, config)
+    except ToolError as failure:
+        return str(failure)
+    return ""
 
 
 def check_files(context: Context, guardrails: Guardrails | None) -> None:
@@ -151,7 +168,11 @@ def check_files(context: Context, guardrails: Guardrails | None) -> None:
 
 
 def _output(
-    command: str, effect: dict[str, str] | None, text: str, statuses: list[Status]
+    command: str,
+    effect: dict[str, str] | None,
+    text: str,
+    statuses: list[Status],
+    note: str = "",
 ) -> CommandOutput:
     services = [
         ServiceView(
@@ -163,5 +184,5 @@ def _output(
         for item in statuses
     ]
     return CommandOutput(
-        command=command, effect=effect, exit_code=0, stdout=text, stderr="", services=services
+        command=command, effect=effect, exit_code=0, stdout=text, stderr=note, services=services
     )

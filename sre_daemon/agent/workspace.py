@@ -36,15 +36,18 @@ INHERITED = (
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
 )
-# Names come from /proc, because `env` prints values with line breaks that look like more names.
-# They are removed by name, so that no value is ever an argument.
+# Names come from /proc, because `env` prints values with line breaks that look like more names;
+# `cat` opens the file itself, since /proc shows nothing of a process that has called exec since.
+# Variables are removed by name, so that no value is ever an argument.
 LAUNCHER = """\
 #!/bin/sh
 set -f
 IFS='
 '
 set -- {command} "$@"
-for name in $(tr '\\n\\0' ' \\n' < /proc/self/environ | sed 's/=.*//'); do
+names=$(cat /proc/self/environ | tr '\\n\\0' ' \\n' | sed 's/=.*//')
+[ -n "$names" ] || exit 1
+for name in $names; do
   case ' {keep} ' in
     *" $name "*) ;;
     *) set -- -u "$name" "$@" ;;

@@ -1,19 +1,22 @@
 """The JSON API under /api/v1."""
 
 import asyncio
+import asyncio
+import json
 from pathlib import Path
 
 from aiohttp import web
 
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.web import wire
+from sre_daemon.web import openapi, wire
 from sre_daemon.web.auth import check_person
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import BadRequest, NotFound
+from sre_daemon.web.text import line
 
 MAX_PAGE = 500
-MAX_BODY = 16 << 10
+BODY_SECONDS = 10.0
 
 
 def routes() -> list[web.RouteDef]:
@@ -29,29 +32,41 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{v1}/policy/explain", explain),
         web.post(f"{v1}/pause", pause),
         web.post(f"{v1}/resume", resume),
+        web.get(f"{v1}/openapi.json", describe),
     ]
+
+
+async def describe(request: web.Request) -> web.Response:
+    """This API, for machines."""
+    check_person(request)
+    return web.json_response(openapi.document())
 
 
 async def status(request: web.Request) -> web.Response:
     """The daemon: mode, pause, engine, counts, dependencies."""
     check_person(request)
-    return web.json_response(await request.app[FRONT].control.status())
+    return web.json_response(dict(await request.app[FRONT].control.status()))
 
 
 async def incidents(request: web.Request) -> web.Response:
     """Newest first; `state` and `label=k=v` may be given several times."""
     check_person(request)
+    limit = _number(request.query.get("limit", "50"), "limit", 1, MAX_PAGE)
+    found, cursor = await search(request, limit)
+    return web.json_response({"incidents": [wire.incident(i) for i in found], "cursor": cursor})
+
+
+async def search(request: web.Request, limit: int) -> tuple[list[Incident], str | None]:
+    """One page of the list that the query asks for, and where the next one begins."""
     query = request.query
-    limit = _number(query.get("limit", "50"), "limit", MAX_PAGE)
     found = await request.app[FRONT].store.incidents(
         _states(query.getall("state", [])),
         label=labels_of(query.getall("label", [])),
         query=query.get("q", ""),
         before=query.get("cursor", ""),
-        limit=limit,
+        limit=limit + 1,
     )
-    cursor = found[-1].id if len(found) == limit else None
-    return web.json_response({"incidents": [wire.incident(i) for i in found], "cursor": cursor})
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
 async def incident(request: web.Request) -> web.Response:
@@ -72,7 +87,7 @@ async def incident(request: web.Request) -> web.Response:
 async def timeline(request: web.Request) -> web.Response:
     """Events with `seq` greater than `after`."""
     item = await find(request)
-    after = _number(request.query.get("after", "0"), "after", 1 << 62)
+    after = _number(request.query.get("after", "0"), "after", 0, 1 << 62)
     events = await request.app[FRONT].store.timeline(item.id, after)
     return web.json_response({"events": [wire.event(e) for e in events]})
 
@@ -93,19 +108,18 @@ async def transcript(request: web.Request) -> web.Response:
 
 async def postmortem(request: web.Request) -> web.StreamResponse:
     """The Markdown file."""
-    return web.Response(text=await read_postmortem(request), content_type="text/markdown")
+    return web.Response(text=await read_postmortem(await find(request)), content_type="text/markdown")
 
 
-async def read_postmortem(request: web.Request) -> str:
+async def read_postmortem(item: Incident) -> str:
     """Its text; raises NotFound where there is none yet."""
-    item = await find(request)
     path = item.data.get("postmortem")
     if not isinstance(path, str):
         raise NotFound("there is no post-mortem yet", "it is written when the incident is over")
     try:
         return await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
-    except OSError as failure:
-        raise NotFound(f"the post-mortem {path} is gone", "somebody moved it") from failure
+    except (OSError, UnicodeDecodeError) as failure:
+        raise NotFound("the post-mortem cannot be read", f"look for {path}") from failure
 
 
 async def explain(request: web.Request) -> web.Response:
@@ -130,15 +144,17 @@ async def resume(request: web.Request) -> web.Response:
 
 
 async def _reason(request: web.Request) -> str:
-    if (request.content_length or 0) > MAX_BODY:
-        raise BadRequest("the body is too large")
     try:
-        reason = (await request.json())["reason"]
-    except (ValueError, KeyError, TypeError, LookupError):
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+        reason = json.loads(body.decode("utf-8"))["reason"]
+    except (ValueError, LookupError, TypeError, RecursionError, web.RequestPayloadError):
         raise BadRequest("send a JSON object with the field 'reason'") from None
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
     if not isinstance(reason, str) or not reason.strip():
         raise BadRequest("the reason is empty", "say why, for whoever reads it tomorrow")
-    return reason.strip()[:500]
+    return line(reason, 500)
 
 
 async def find(request: web.Request) -> Incident:
@@ -161,14 +177,14 @@ def _states(names: list[str]) -> list[State]:
 
 
 def labels_of(pairs: list[str]) -> dict[str, str]:
-    """`k=v` texts as labels."""
+    """`k=v` texts as labels; raises BadRequest."""
     labels = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     if len(labels) != len(pairs):
         raise BadRequest("a label is given as name=value, once")
     return labels
 
 
-def _number(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= most):
-        raise BadRequest(f"{name} must be a number up to {most}")
+def _number(text: str, name: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        raise BadRequest(f"{name} must be a number from {least} to {most}")
     return int(text)

@@ -12,15 +12,21 @@ from aiohttp import web
 
 from sre_daemon.errors import Unauthorized
 from sre_daemon.web.front import FRONT
+from sre_daemon.web.problems import Forbidden
 
 COOKIE = "sre_daemon_session"
 SESSION = timedelta(hours=12)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SAFE = frozenset({"GET", "HEAD"})
+# A proxy on this machine would make the whole world look local.
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 
 def presented(request: web.Request) -> str:
-    """The token of the Authorization header: bearer, or the password of basic authentication."""
+    """The token of the Authorization header: bearer, or the password of basic authentication.
+
+    Two such headers are none: somebody on the way would have read the other one.
+    """
     values = request.headers.getall("Authorization", [])
     if len(values) != 1:
         return ""
@@ -30,7 +36,7 @@ def presented(request: web.Request) -> str:
     if scheme.lower() == "basic":
         try:
             decoded = base64.b64decode(rest.strip(), validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
+        except (binascii.Error, ValueError):
             return ""
         return decoded.partition(":")[2]
     return ""
@@ -38,7 +44,7 @@ def presented(request: web.Request) -> str:
 
 def same(one: str, other: str) -> bool:
     """Constant-time comparison of text; nothing equals the empty text."""
-    a, b = (text.encode("utf-8", "surrogateescape") for text in (one, other))
+    a, b = (text.encode("utf-8", "surrogatepass") for text in (one, other))
     return hmac.compare_digest(a, b) and bool(b)
 
 
@@ -49,7 +55,12 @@ def check_webhook(request: web.Request) -> None:
         Unauthorized: no token, or a wrong one.
     """
     expected = request.app[FRONT].webhook_token
-    if expected and not same(presented(request), expected):
+    if not expected:
+        # Without a token the socket is bound to loopback; a web page must not reach it either.
+        if "Origin" in request.headers or not _from_loopback(request):
+            raise Unauthorized("anonymous notifications come from this machine", "set a token")
+        return
+    if not same(presented(request), expected):
         raise Unauthorized(
             "the webhook token is missing or wrong",
             "set `authorization: {credentials_file: …}` in Alertmanager's webhook_configs",
@@ -60,19 +71,21 @@ def check_person(request: web.Request) -> str:
     """For the API and the console; returns who it is, for the record.
 
     Raises:
-        Unauthorized: no valid token or session, or not from this machine.
+        Unauthorized: no valid token or session.
+        Forbidden: no token is configured, and the request is not from this machine.
     """
     expected = request.app[FRONT].api_token
     if expected:
         if same(presented(request), expected):
             return "api token"
+        # A session only looks: a form on another site could not use it for more.
         if request.method in SAFE and _valid_session(request, expected):
             return "console"
         raise Unauthorized(
             "the API token is missing or wrong", "send it as `Authorization: Bearer …`, or log in"
         )
     if not _from_loopback(request):
-        raise Unauthorized(
+        raise Forbidden(
             "without SRE_DAEMON_API_TOKEN only this machine may ask", "set it, or use 127.0.0.1"
         )
     return "loopback"
@@ -84,10 +97,11 @@ def _from_loopback(request: web.Request) -> bool:
         peer = ipaddress.ip_address(request.remote or "")
     except ValueError:
         return False
-    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
+    name = request.host if request.host.endswith("]") else request.host.rsplit(":", 1)[0]
     origin = request.headers.get("Origin")
     same_origin = origin is None or urlsplit(origin).netloc == request.host
-    return peer.is_loopback and host in LOOPBACK_NAMES and same_origin
+    direct = not any(header in request.headers for header in FORWARDED)
+    return peer.is_loopback and name.lower() in LOOPBACK_NAMES and same_origin and direct
 
 
 def new_session(token: str, now: datetime) -> str:

@@ -1,147 +1,198 @@
-"""The console: server-rendered pages without script. Foreign text is escaped and made visible."""
+"""The console: server-rendered pages without scripts. Every value shown passes `visible` and HTML escaping."""
 
-import json
+import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from markupsafe import Markup
 
-from sre_daemon.domain.event import Kind
-from sre_daemon.domain.lifecycle import OPEN, State
-from sre_daemon.web import api, auth
+from sre_daemon.domain.event import Kind, TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.web import api
+from sre_daemon.web.auth import COOKIE, SESSION, check_person, new_session, same
 from sre_daemon.web.front import FRONT
+from sre_daemon.web.problems import BadRequest
+from sre_daemon.web.text import visible
 
 HERE = Path(__file__).parent
-PAGE = 100
-REFRESH_SECONDS = 3
+PAGE = 50
+LOGIN_SECONDS = 10.0
+# Pages of incidents in which the daemon itself still works come again by themselves.
+MOVING = frozenset(State) - {State.CLOSED, State.ESCALATED}
 
 
 def add(app: web.Application) -> None:
-    """Routes, templates and static files."""
-    environment = aiohttp_jinja2.setup(
+    """Routes, templates, style sheet."""
+    aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Applied to every expression, so that no template can forget it.
+        finalize=_finalize,
+        filters={"ago": ago, "clock": clock, "moment": moment},
     )
-    environment.filters["visible"] = visible
-    environment.filters["pretty"] = pretty
-    environment.globals["REFRESH_SECONDS"] = REFRESH_SECONDS
-    app.router.add_get("/", listing)
-    app.router.add_get("/incidents/{id}", incident)
-    app.router.add_get("/incidents/{id}/postmortem", postmortem)
-    app.router.add_get("/login", login_form)
-    app.router.add_post("/login", login)
-    app.router.add_static("/static", HERE / "static")
-
-
-def visible(value: object) -> str:
-    """Text with its control, bidi and zero-width characters shown as escapes."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else f"\\u{ord(char):04x}" for char in str(value)
+    app.add_routes(
+        [
+            web.get("/", incidents),
+            web.get("/incidents/{id}", incident),
+            web.get("/incidents/{id}/postmortem", postmortem),
+            web.get("/login", login_form),
+            web.post("/login", login),
+            web.post("/logout", logout),
+            web.static("/static", HERE / "static"),
+        ]
     )
 
 
-def pretty(value: object) -> str:
-    """JSON for people; JSON inside text is unfolded."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return visible(value)
-    return visible(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def _finalize(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, Markup):
+        return value
+    return visible(str(value))
 
 
-async def _page(request: web.Request, template: str, **context: object) -> web.Response:
-    front = request.app[FRONT]
-    context["daemon"] = await front.control.status()
-    context["now"] = front.clock.now()
-    return aiohttp_jinja2.render_template(template, request, context)
-
-
-async def listing(request: web.Request) -> web.Response:
-    """The incidents, newest first; filters are in the address."""
-    auth.check_person(request)
-    store = request.app[FRONT].store
-    wanted = request.query.get("state", "")
-    states = [State(wanted)] if wanted in set(State) else []
-    if wanted == "open":
-        states = sorted(OPEN)
-    found = await store.incidents(
-        states,
-        query=request.query.get("q", "")[:200],
-        before=request.query.get("cursor", ""),
-        limit=PAGE,
-    )
-    return await _page(
-        request,
-        "incidents.html",
-        incidents=found,
-        wanted=wanted,
-        query=request.query.get("q", ""),
-        more=found[-1].id if len(found) == PAGE else "",
-        states=[state.value for state in State],
-    )
+async def incidents(request: web.Request) -> web.Response:
+    """The list."""
+    check_person(request)
+    found, cursor = await api.search(request, PAGE)
+    pairs = [(k, v) for k, v in request.query.items() if k != "cursor"]
+    context = await _context(request)
+    context |= {
+        "incidents": found,
+        "chosen": request.query.getall("state", []),
+        "q": request.query.get("q", ""),
+        "states": list(State),
+        "next": str(request.rel_url.with_query([*pairs, ("cursor", cursor)])) if cursor else None,
+        "filtered": bool(request.query),
+    }
+    return aiohttp_jinja2.render_template("incidents.html", request, context)
 
 
 async def incident(request: web.Request) -> web.Response:
-    """Everything about one incident on one page."""
+    """Everything about one."""
     item = await api.find(request)
     store = request.app[FRONT].store
-    events = await store.timeline(item.id, limit=5000)
-    return await _page(
-        request,
-        "incident.html",
-        incident=item,
-        open=item.state not in {State.CLOSED, State.ESCALATED},
-        alerts=await store.alerts(item.id),
-        effects=await store.effects(item.id),
-        runs=await store.runs(item.id),
-        events=events,
-        diagnosis=item.data.get("diagnosis"),
-        verdict=next((e.data for e in reversed(events) if e.kind is Kind.VERDICT), None),
-        before=_numbers(item.data.get("before")),
-        after=_numbers(item.data.get("after")),
-        postmortem=item.data.get("postmortem"),
-    )
-
-
-def _numbers(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+    events = await store.timeline(item.id)
+    effects = await store.effects(item.id)
+    alerts = await store.alerts(item.id)
+    runs = await store.runs(item.id)
+    context = await _context(request)
+    context |= {
+        "incident": item,
+        "events": events,
+        "effects": effects,
+        "alerts": alerts,
+        "runs": runs,
+        "diagnosis": _mapping(item.data.get("diagnosis")),
+        "verdict": _last(events, Kind.VERDICT),
+        "ending": _last(events, Kind.STATE),
+        "proof": _proof(item),
+        "postmortem": item.data.get("postmortem"),
+        "refresh": 5 if item.state in MOVING else 0,
+    }
+    return aiohttp_jinja2.render_template("incident.html", request, context)
 
 
 async def postmortem(request: web.Request) -> web.Response:
-    """The post-mortem as it is in the file."""
+    """The Markdown as it is: rendering it would give foreign text a say in the page."""
     item = await api.find(request)
-    text = await api.read_postmortem(request)
-    return await _page(request, "postmortem.html", incident=item, text=text)
+    context = await _context(request)
+    context |= {"incident": item, "text": await api.read_postmortem(item)}
+    return aiohttp_jinja2.render_template("postmortem.html", request, context)
 
 
 async def login_form(request: web.Request) -> web.Response:
-    """Asks for the API token."""
-    return aiohttp_jinja2.render_template("login.html", request, {"wrong": False})
+    """Asks for the API token, where there is one."""
+    if not request.app[FRONT].api_token:
+        raise web.HTTPSeeOther("/")
+    context = {"status": None, "failed": False}
+    return aiohttp_jinja2.render_template("login.html", request, context)
 
 
 async def login(request: web.Request) -> web.Response:
-    """Exchanges the token for a session that can only look."""
+    """Exchanges the token for a session cookie."""
     front = request.app[FRONT]
-    form = await request.post()
-    token = form.get("token")
-    if not front.api_token or not isinstance(token, str) or not auth.same(token, front.api_token):
-        return aiohttp_jinja2.render_template("login.html", request, {"wrong": True}, status=401)
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise BadRequest("send the form")
+    try:
+        async with asyncio.timeout(LOGIN_SECONDS):
+            token = (await request.post()).get("token", "")
+    except (ValueError, LookupError, web.RequestPayloadError):
+        raise BadRequest("the form cannot be read") from None
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    if not isinstance(token, str) or not same(token.strip(), front.api_token):
+        context = {"status": None, "failed": True}
+        return aiohttp_jinja2.render_template("login.html", request, context, status=401)
     response = web.Response(status=303, headers={"Location": "/"})
-    now: datetime = front.clock.now()
     response.set_cookie(
-        auth.COOKIE,
-        auth.new_session(front.api_token, now),
-        max_age=int(auth.SESSION.total_seconds()),
+        COOKIE,
+        new_session(front.api_token, front.clock.now()),
+        max_age=int(SESSION.total_seconds()),
         httponly=True,
         samesite="Strict",
-        secure=request.secure,
+        # A forged header could only make the caller's own cookie stricter.
+        secure=request.secure or request.headers.get("X-Forwarded-Proto") == "https",
     )
     return response
+
+
+async def logout(_: web.Request) -> web.Response:
+    """Drops the cookie."""
+    response = web.Response(status=303, headers={"Location": "/login"})
+    response.del_cookie(COOKIE)
+    return response
+
+
+async def _context(request: web.Request) -> dict[str, Any]:
+    front = request.app[FRONT]
+    return {
+        "status": await front.control.status(),
+        "now": front.clock.now(),
+        "session": bool(front.api_token),
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any] | None:
+    return value if isinstance(value, Mapping) else None
+
+
+def _last(events: list[TimelineEvent], kind: Kind) -> TimelineEvent | None:
+    return next((event for event in reversed(events) if event.kind is kind), None)
+
+
+def _proof(item: Incident) -> list[tuple[str, object, object]]:
+    """The queries of the proof with their values before and after the repair."""
+    before, after = (_mapping(item.data.get(name)) or {} for name in ("before", "after"))
+    return [
+        (query, before.get(query), after.get(query)) for query in dict.fromkeys([*before, *after])
+    ]
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """`12 s`, `5 min`, `3 h`, `2 d`: the largest unit only."""
+    seconds = max(0, int((now - then) / timedelta(seconds=1)))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def clock(at: datetime) -> str:
+    """The time of day in UTC."""
+    return f"{at:%H:%M:%S}"
+
+
+def moment(at: datetime | None) -> str:
+    """Day and time in UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""

@@ -1,6 +1,6 @@
 """What the HTTP front needs of the rest of the daemon: narrow interfaces, filled in by the app."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -8,10 +8,14 @@ from typing import Protocol
 from aiohttp import web
 
 from sre_daemon.clock import Clock
-from sre_daemon.domain.notification import Notification
+from sre_daemon.domain.event import TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.remediation import EffectRecord
+from sre_daemon.domain.run import Run, ToolCall
 from sre_daemon.metrics import Metrics
 from sre_daemon.settings import ReceiverSettings
-from sre_daemon.store.base import Store
 
 
 class Accepts(Protocol):
@@ -19,6 +23,48 @@ class Accepts(Protocol):
 
     async def accept(self, notification: Notification) -> None:
         """Return when it is durable; raises StoreUnavailable."""
+        ...
+
+
+class Reads(Protocol):
+    """The part of the store that is shown; every method may raise StoreUnavailable."""
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """One incident."""
+        ...
+
+    async def incidents(
+        self,
+        states: Sequence[State] = (),
+        *,
+        label: Mapping[str, str] | None = None,
+        query: str = "",
+        before: str = "",
+        limit: int = 50,
+    ) -> list[Incident]:
+        """Newest first."""
+        ...
+
+    async def timeline(
+        self, incident_id: str, after: int = 0, limit: int = 1000
+    ) -> list[TimelineEvent]:
+        """In order."""
+        ...
+
+    async def alerts(self, incident_id: str) -> list[StoredAlert]:
+        """The incident's alerts."""
+        ...
+
+    async def effects(self, incident_id: str, attempt: int | None = None) -> list[EffectRecord]:
+        """The incident's effects, in order."""
+        ...
+
+    async def runs(self, incident_id: str) -> list[Run]:
+        """The incident's runs."""
+        ...
+
+    async def calls(self, run_id: str) -> list[ToolCall]:
+        """The run's tool calls."""
         ...
 
 
@@ -34,15 +80,15 @@ class Controls(Protocol):
         ...
 
     async def status(self) -> Mapping[str, object]:
-        """JSON values."""
+        """JSON values: version, mode, paused, engine, model, incidents, dependencies."""
         ...
 
     async def ready(self) -> Mapping[str, str]:
-        """`ok` or what is wrong, for each dependency."""
+        """`ok` or what is wrong, for each dependency; one of them is `store`."""
         ...
 
     async def explain(self, labels: Mapping[str, str]) -> Mapping[str, object]:
-        """What the policy says about an alert."""
+        """What the policy says about an alert; raises PolicyFileError."""
         ...
 
 
@@ -51,9 +97,9 @@ Parse = Callable[[bytes, datetime, str, str], Notification]
 
 @dataclass(frozen=True)
 class Front:
-    """Everything the handlers use."""
+    """Everything the handlers use. An empty token means that there is none."""
 
-    store: Store
+    store: Reads
     intake: Accepts
     parse: Parse
     control: Controls
@@ -62,7 +108,6 @@ class Front:
     receiver: ReceiverSettings
     webhook_token: str
     api_token: str
-    engine: str
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

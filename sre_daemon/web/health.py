@@ -6,7 +6,7 @@ from sre_daemon.web.front import FRONT
 
 
 def routes() -> list[web.RouteDef]:
-    """All of them; none needs a token, and none shows more than states."""
+    """All of them; none needs a token, and none shows more than states and numbers."""
     return [
         web.get("/healthz", healthz),
         web.get("/readyz", readyz),
@@ -20,10 +20,16 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Per dependency. Only the store decides: without the others the daemon still takes alerts."""
+    """Per dependency. Only the store decides: without the others the daemon still takes alerts.
+
+    What exactly is wrong, with addresses, is in /api/v1/status.
+    """
     states = await request.app[FRONT].control.ready()
-    status = 200 if states.get("store") == "ok" else 503
-    return web.json_response({"ready": status == 200, "dependencies": dict(states)}, status=status)
+    shown = {name: "ok" if state == "ok" else "unavailable" for name, state in states.items()}
+    ready = shown.get("store") == "ok"
+    return web.json_response(
+        {"ready": ready, "dependencies": shown}, status=200 if ready else 503
+    )
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -1,8 +1,9 @@
-"""Errors as answers: one JSON shape, and no page ever shows a traceback."""
+"""Errors as answers: one JSON shape or one page, and never a traceback."""
 
 import secrets
 from collections.abc import Awaitable, Callable
 
+import aiohttp_jinja2
 import structlog
 from aiohttp import web
 
@@ -13,10 +14,12 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -29,13 +32,30 @@ class BadRequest(DaemonError):
     """The question cannot be understood."""
 
 
+class Forbidden(DaemonError):
+    """No token would help: this is not the way in."""
+
+
 STATUS: tuple[tuple[type[DaemonError], int], ...] = (
     (Unauthorized, 401),
+    (Forbidden, 403),
     (NotFound, 404),
     (BadRequest, 400),
     (ConfigError, 409),
     (StoreUnavailable, 503),
 )
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    409: "configuration",
+    413: "too_large",
+    500: "internal",
+    503: "unavailable",
+}
 
 
 @web.middleware
@@ -46,15 +66,21 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as failure:
         if failure.status < 400:
             raise
-        return problem(request, failure.status, failure.reason, "")
+        response = problem(request, failure.status, failure.reason, "")
+        if "Allow" in failure.headers:
+            response.headers["Allow"] = failure.headers["Allow"]
+        return response
     except DaemonError as failure:
         status = next((code for kind, code in STATUS if isinstance(failure, kind)), 500)
         if status == 401 and wants_page(request):
             raise web.HTTPSeeOther("/login") from None
         return problem(request, status, failure.reason, failure.hint)
-    except Exception:
+    except ConnectionError:
+        # The client went away; there is nobody to answer.
+        raise
+    except Exception:  # noqa: BLE001 - the last wall before the client; logged with its traceback
         name = secrets.token_hex(4)
-        log.exception("request failed", id=name, path=request.path)
+        log.exception("request failed", id=name, method=request.method, path=request.path[:200])
         return problem(request, 500, f"an error of the daemon, {name}", "its log has the details")
 
 
@@ -66,18 +92,28 @@ def wants_page(request: web.Request) -> bool:
 
 
 def problem(request: web.Request, status: int, message: str, hint: str) -> web.Response:
-    """The one shape."""
+    """A page for a browser; for everybody else the one JSON shape."""
     if wants_page(request):
-        return web.Response(status=status, text=f"{message}\n{hint}\n")
-    error = {"code": str(status), "message": message, "hint": hint}
+        context = {"code": status, "message": message, "hint": hint, "status": None}
+        return aiohttp_jinja2.render_template("problem.html", request, context, status=status)
+    return refusal(status, message, hint)
+
+
+def refusal(status: int, message: str, hint: str) -> web.Response:
+    """`{"error": {"code", "message", "hint"}}`."""
+    error = {"code": CODES.get(status, "error"), "message": message, "hint": hint}
     response = web.json_response({"error": error}, status=status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        response.headers["Retry-After"] = "5"
     return response
 
 
-async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """On every answer, also on errors."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "sre-daemon"
+    if request.path.startswith("/static/") and response.status == 200:
+        response.headers["Cache-Control"] = "max-age=300"

@@ -72,8 +72,10 @@ def effect(item: EffectRecord) -> dict[str, Any]:
         "position": item.position,
         "effect": to_json(item.effect),
         "state": item.state,
+        "policy": item.policy,
         "intended_at": item.intended_at.isoformat() if item.intended_at else None,
         "settled_at": item.settled_at.isoformat() if item.settled_at else None,
+        "detail": dict(item.detail),
     }
 
 

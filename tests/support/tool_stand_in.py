@@ -2,7 +2,8 @@
 
 Hand-written JSON-RPC over stdio, so that it starts in milliseconds. The world is a JSON file named
 by STAND_IN_WORLD: {tool: structured answer | {"error": text}}; a tool that is not in it answers
-`{}`. STAND_IN_MODE: `hang` never answers initialize, `crash` exits at the first call.
+`{}`. STAND_IN_MODE: `hang` never answers initialize, `crash` exits at the first call, `silent`
+never answers get_logs.
 """
 
 import ctypes
@@ -79,6 +80,8 @@ def main() -> None:
                 if mode == "crash":
                     sys.exit(1)
                 calls += 1
+                if mode == "silent" and message["params"]["name"] == "get_logs":
+                    continue
                 result = answer(world, calls, message["params"]["name"])
             case _:
                 result = {}

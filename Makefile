@@ -1,0 +1,51 @@
+# The two words that matter: `make demo` and `make test`. Everything they need, `make setup` installs.
+
+VENV := .venv
+BIN := $(VENV)/bin
+FAULT ?= pool-size
+KEEP ?=
+K ?=
+# With K=… a suite in which nothing matches (exit code 5) is no failure.
+FILTER := $(if $(K),-k '$(K)' || test $$? -eq 5)
+
+.PHONY: all setup demo demo-down check test fmt docs bench clean
+
+all: test
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(BIN)/python -m stack demo --fault $(FAULT) $(if $(KEEP),--keep)
+
+demo-down:
+	@$(BIN)/python -m stack down
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/docs.py --check
+	promtool check rules rules/*.yml
+	promtool test rules rules/tests/*.yml
+	amtool check-config alertmanager/alertmanager.yml
+	$(BIN)/sre-daemon check stack/policy.yaml stack/runbooks
+
+# Unit and contract tests two at a time; what starts servers runs alone.
+test: check
+	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules -q -n 2 $(FILTER)
+	$(BIN)/pytest tests/integration tests/acceptance -q $(FILTER)
+
+fmt: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup
+	$(BIN)/python scripts/docs.py --write
+
+bench: setup
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,167 @@
+"""Makes the reference pages from the code (`--write`), or says which are out of date (`--check`)."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from mcp_tools import registry
+from sre_daemon import settings
+from sre_daemon.cli.main import app
+from sre_daemon.metrics import Metrics
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def configuration() -> str:
+    """docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "One YAML file, read strictly: an unknown key stops the start and names its path and line.",
+        "Relative paths are relative to the file.",
+        "`sre-daemon check FILE` checks it together with the files it names.",
+        "This page is made from the code by `make docs`.",
+        "",
+        "## The settings file",
+        "",
+        "| key | default | meaning |",
+        "| --- | --- | --- |",
+        *_settings(settings.Settings, ""),
+        "",
+        "Durations are written as in Prometheus: `500ms`, `30s`, `5m`, `1h30m`.",
+        "",
+        "## Secrets",
+        "",
+        "Only from the environment, from a variable `NAME_FILE` that names a file, or from a `.env` beside the settings file.",
+        "",
+        "| variable | meaning |",
+        "| --- | --- |",
+    ]
+    for name, variable in settings.VARIABLES.items():
+        text = (settings.Secrets.model_fields[name].description or "").partition(variable)[2]
+        lines.append(f"| `{variable}` | {text.strip(' :;.') or 'the key of the model API'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settings(model: type[BaseModel], prefix: str) -> list[str]:
+    rows: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = _group(field)
+        if inner is not None:
+            rows += _settings(inner, f"{prefix}{name}.")
+        else:
+            text = " ".join((field.description or "").split())
+            rows.append(f"| `{prefix}{name}` | {_default(field)} | {text} |")
+    return rows
+
+
+def _group(field: FieldInfo) -> type[BaseModel] | None:
+    kinds = [field.annotation, *get_args(field.annotation)]
+    groups = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+    return groups[0] if groups else None
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value == ():
+        return "none"
+    if hasattr(value, "total_seconds"):
+        return f"`{value.total_seconds():g}s`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def metrics() -> str:
+    """docs/metrics.md."""
+    lines = [
+        "# Metrics",
+        "",
+        "At `/metrics`, as Prometheus text or OpenMetrics. No label takes a value from an alert.",
+        "This page is made from the code by `make docs`.",
+        "",
+        "| metric | type | meaning |",
+        "| --- | --- | --- |",
+    ]
+    for family in Metrics().registry.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        lines.append(f"| `{name}` | {family.type} | {family.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
+def cli() -> str:
+    """docs/cli.md."""
+    lines = [
+        "# Command line",
+        "",
+        "Exit codes: 0 done, 1 the answer is no or a finding, 2 wrong usage or configuration, 3 a dependency is not reachable.",
+        "Commands that ask a running daemon take `--url` (or `SRE_DAEMON_URL`) and the token from `SRE_DAEMON_API_TOKEN`.",
+        "This page is made from the code by `make docs`.",
+        "",
+    ]
+    lines += _commands(typer.main.get_command(app), "sre-daemon")
+    return "\n".join(lines) + "\n"
+
+
+def _commands(command: Any, path: str) -> list[str]:
+    if hasattr(command, "commands"):
+        lines: list[str] = []
+        for name, inner in command.commands.items():
+            lines += _commands(inner, f"{path} {name}")
+        return lines
+    lines = [f"## `{path}`", "", (command.help or "").strip(), ""]
+    rows = []
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        names = ", ".join(f"`{option}`" for option in parameter.opts)
+        if parameter.param_type_name == "argument":
+            names = f"`{parameter.make_metavar(click.Context(click.Command('x')))}`"
+        rows.append(f"| {names} | {getattr(parameter, 'help', None) or ''} |")
+    if rows:
+        lines += ["| option | meaning |", "| --- | --- |", *rows, ""]
+    return lines
+
+
+def tools() -> str:
+    """docs/tools.md."""
+    return registry.documentation()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "metrics.md": metrics,
+    "cli.md": cli,
+    "tools.md": tools,
+}
+
+
+def main() -> int:
+    """Write, or compare; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--write", action="store_true")
+    mode.add_argument("--check", action="store_true")
+    write = parser.parse_args().write
+    stale = []
+    for name, make in PAGES.items():
+        page, text = DOCS / name, make()
+        if write:
+            page.write_text(text, encoding="utf-8")
+        elif not page.exists() or page.read_text(encoding="utf-8") != text:
+            stale.append(name)
+    if stale:
+        print(f"out of date: {', '.join(stale)}; run `make docs`")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

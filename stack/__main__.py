@@ -1,0 +1,30 @@
+"""`python -m stack demo` and `python -m stack down`."""
+
+import argparse
+import asyncio
+import sys
+
+from stack import demo, faults
+
+
+def main() -> int:
+    """Parse, run, exit code."""
+    parser = argparse.ArgumentParser(prog="python -m stack", description="The demo system.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("demo", help="start the shop, break it, watch it heal")
+    run.add_argument("--fault", default="pool-size", help="which fault; `help` lists them")
+    run.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    commands.add_parser("down", help="stop a demo that was left running")
+    arguments = parser.parse_args()
+    if arguments.command == "down":
+        return demo.down()
+    if arguments.fault not in faults.FAULTS:
+        for fault in faults.FAULTS.values():
+            ends = "repaired" if fault.repairable else "handed to a person (exit 1)"
+            sys.stdout.write(f"{fault.name:<14}{fault.description} Ends: {ends}.\n")
+        return 0 if arguments.fault == "help" else 2
+    return asyncio.run(demo.run(arguments.fault, keep=arguments.keep))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

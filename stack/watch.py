@@ -1,0 +1,130 @@
+"""Following an incident from outside: Prometheus for the rule, the daemon's API for everything else."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from stack.embedded import Stack
+from stack.screen import Screen
+
+POLL_SECONDS = 0.2
+ENDS = frozenset({"closed", "escalated"})
+# In this order; each is the time since the one before it.
+MOMENTS = (
+    ("fault", "the fault is deployed"),
+    ("firing", "a rule fires in Prometheus"),
+    ("webhook", "the webhook arrives"),
+    ("first_call", "the first tool call is done"),
+    ("diagnosis", "the diagnosis"),
+    ("verdict", "the verdict of the policy"),
+    ("applied", "the repair is applied"),
+    ("proven", "the repair is proven"),
+    ("closed", "the post-mortem is written"),
+)
+
+
+@dataclass
+class Story:
+    """What was seen so far."""
+
+    screen: Screen
+    incident_id: str = ""
+    state: str = ""
+    proven: bool = False
+    moments: dict[str, datetime] = field(default_factory=dict)
+    seen: int = 0
+
+    def mark(self, name: str, at: datetime) -> None:
+        """The first time that something happened."""
+        self.moments.setdefault(name, at)
+
+    def durations(self) -> list[tuple[str, float, float]]:
+        """What, seconds since the moment before, seconds since the fault."""
+        rows = []
+        fault = before = self.moments["fault"]
+        for name, text in MOMENTS[1:]:
+            at = self.moments.get(name)
+            if at is not None:
+                rows.append((text, (at - before).total_seconds(), (at - fault).total_seconds()))
+                before = at
+        return rows
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event of the timeline, and remember when it was."""
+        self.seen = event["seq"]
+        at, kind, data = datetime.fromisoformat(event["at"]), event["kind"], event["data"]
+        self.screen.event((at - self.moments["fault"]).total_seconds(), event)
+        if kind == "alert":
+            self.mark("webhook", at)
+        elif kind == "step" and data.get("tool"):
+            self.mark("first_call", at)
+        elif kind in {"diagnosis", "verdict"}:
+            self.mark(kind, at)
+        elif kind == "verification" and data.get("proven"):
+            self.proven = True
+            self.mark("proven", at)
+        elif kind == "state":
+            self.state = data["to"]
+            if data["to"] == "verifying":
+                self.mark("applied", at)
+            if data["to"] == "closed":
+                self.mark("closed", at)
+
+
+async def wait_healthy(http: httpx.AsyncClient, stack: Stack, screen: Screen) -> None:
+    """Until the daemon is ready and no alert of the shop is pending or firing."""
+    screen.progress("waiting for a healthy baseline")
+    async with asyncio.timeout(60):
+        quiet = 0
+        while quiet < 10:
+            quiet = quiet + 1 if await _healthy(http, stack) else 0
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _healthy(http: httpx.AsyncClient, stack: Stack) -> bool:
+    try:
+        ready = (await http.get(f"{stack.daemon}/readyz")).json()
+        alerts = (await http.get(f"{stack.prometheus}/api/v1/alerts")).json()["data"]["alerts"]
+        query = "sum(rate(http_requests_total[5s]))"
+        answer = await http.get(f"{stack.prometheus}/api/v1/query", params={"query": query})
+        rate = answer.json()["data"]["result"]
+    except httpx.HTTPError:
+        return False
+    others = [alert for alert in alerts if alert["labels"]["alertname"] != "Watchdog"]
+    well = all(state == "ok" for state in ready["dependencies"].values())
+    return well and not others and bool(rate) and float(rate[0]["value"][1]) > 20
+
+
+async def follow(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
+    """Show everything until the incident ends."""
+    story.mark("fault", datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {stack.api_token}"}
+    while story.state not in ENDS:
+        await _look_at_rules(http, stack, story)
+        if not story.incident_id:
+            answer = await http.get(f"{stack.daemon}/api/v1/incidents", headers=headers)
+            found = answer.raise_for_status().json()["incidents"]
+            if found:
+                story.incident_id = found[0]["id"]
+        if story.incident_id:
+            url = f"{stack.daemon}/api/v1/incidents/{story.incident_id}/timeline"
+            answer = await http.get(url, params={"after": story.seen}, headers=headers)
+            for event in answer.raise_for_status().json()["events"]:
+                story.event(event)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _look_at_rules(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
+    if "firing" in story.moments:
+        return
+    alerts = (await http.get(f"{stack.prometheus}/api/v1/alerts")).json()["data"]["alerts"]
+    for alert in alerts:
+        if alert["state"] == "firing" and alert["labels"]["alertname"] != "Watchdog":
+            now = datetime.now(UTC)
+            story.mark("firing", now)
+            since = (now - story.moments["fault"]).total_seconds()
+            story.screen.rule(since, alert["labels"]["alertname"], alert["value"])
+            return

@@ -1,0 +1,197 @@
+"""The API and the console: who may look, what hostile text becomes, how errors read."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sre_daemon.domain.alert import Alert, AlertStatus, Severity
+from sre_daemon.domain.event import Kind, TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.notification import StoredAlert
+from sre_daemon.store.base import Writes
+from tests.support.front import API_TOKEN, front_door
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>\u202egnp.exe\u200b\"'><img src=x onerror=y>"
+BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
+
+
+async def put_incident(store, name="i1", title=HOSTILE):
+    incident = Incident(
+        id=name,
+        key=name,
+        title=title,
+        state=State.ESCALATED,
+        severity=Severity.CRITICAL,
+        labels={"service": HOSTILE},
+        created_at=AT,
+        updated_at=AT,
+        data={
+            "diagnosis": {
+                "conclusive": True,
+                "root_cause": HOSTILE,
+                "confidence": 0.5,
+                "evidence": [
+                    {"claim": HOSTILE, "quote": HOSTILE, "call": "c1", "supported": False}
+                ],
+                "contributing_factors": [],
+                "affected_services": [],
+                "ruled_out": [HOSTILE],
+                "missing": [],
+                "proposed": [],
+            }
+        },
+    )
+    labels = {"alertname": HOSTILE, "n": name}
+    alert = Alert(labels, AlertStatus.FIRING, AT, annotations={"summary": HOSTILE})
+    step = {
+        "call": "c1",
+        "tool": "get_logs",
+        "arguments": {"x": HOSTILE},
+        "seconds": 0.1,
+        "is_error": True,
+        "output": HOSTILE,
+        "size": 9,
+    }
+    writes = Writes(
+        opened=[incident],
+        episodes=[StoredAlert(alert, name, AT, AT, 1, open=True)],
+        events=[
+            TimelineEvent(name, AT, Kind.STEP, f"get_logs({HOSTILE})", step),
+            TimelineEvent(name, AT, Kind.NOTE, HOSTILE),
+        ],
+    )
+    await store.accept([], lambda *_: writes)
+    return incident
+
+
+async def get(door, path, headers=BEARER, **more):
+    async with door.http.get(door.url + path, headers=headers, allow_redirects=False, **more) as r:
+        return r.status, await r.text(), r.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/incidents/i1"])
+async def test_hostile_text_is_shown_and_has_no_power(tmp_path, path):
+    async with front_door(tmp_path) as door:
+        await put_incident(door.store)
+        status, page, headers = await get(door, path)
+        assert status == 200
+        assert "<script" not in page
+        assert "<img" not in page
+        assert "&lt;script&gt;" in page
+        assert "\u202e" not in page
+        assert "\\u202e" in page
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/status",
+        "/api/v1/incidents",
+        "/api/v1/incidents/i1",
+        "/api/v1/incidents/i1/timeline",
+        "/api/v1/incidents/i1/transcript",
+        "/api/v1/incidents/i1/postmortem",
+        "/api/v1/policy/explain",
+    ],
+)
+async def test_api_without_the_token_is_401(tmp_path, path):
+    async with front_door(tmp_path) as door:
+        await put_incident(door.store)
+        for headers in ({}, {"Authorization": "Bearer nope"}):
+            status, text, _ = await get(door, path, headers)
+            assert status == 401
+            assert '"hint"' in text
+            assert HOSTILE not in text
+
+
+async def test_browser_without_a_session_is_sent_to_login(tmp_path):
+    async with front_door(tmp_path) as door:
+        status, _, headers = await get(door, "/", {"Accept": "text/html"})
+        assert (status, headers["Location"]) == (303, "/login")
+
+
+async def test_login_gives_a_session_that_can_only_look(tmp_path):
+    async with front_door(tmp_path) as door:
+        async with door.http.post(f"{door.url}/login", data={"token": "wrong"}) as answer:
+            assert answer.status == 401
+        form = {"token": API_TOKEN}
+        async with door.http.post(f"{door.url}/login", data=form, allow_redirects=False) as answer:
+            cookie = answer.headers["Set-Cookie"]
+            value = answer.cookies["sre_daemon_session"].value
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert API_TOKEN not in cookie
+        session = {"Cookie": f"sre_daemon_session={value}"}
+        assert (await get(door, "/", session))[0] == 200
+        forged = {"Cookie": f"sre_daemon_session=99999999999.{value.partition('.')[2]}"}
+        assert (await get(door, "/api/v1/status", forged))[0] == 401
+        async with door.http.post(
+            f"{door.url}/api/v1/pause", json={"reason": "x"}, headers=session
+        ) as answer:
+            assert answer.status == 401
+        assert door.control.paused is None
+
+
+async def test_without_a_configured_token_a_rebound_name_is_refused(tmp_path):
+    async with front_door(tmp_path, api_token="") as door:
+        assert (await get(door, "/api/v1/status", {}))[0] == 200
+        assert (await get(door, "/api/v1/status", {"Host": "evil.example"}))[0] == 401
+        headers = {"Origin": "http://evil.example"}
+        async with door.http.post(
+            f"{door.url}/api/v1/pause", json={"reason": "x"}, headers=headers
+        ) as answer:
+            assert answer.status == 401
+
+
+async def test_pause_needs_a_reason(tmp_path):
+    async with front_door(tmp_path) as door:
+        for body in ("{}", "[]", "nonsense", '{"reason": "  "}', '{"reason": 3}'):
+            async with door.http.post(
+                f"{door.url}/api/v1/pause", data=body, headers=BEARER
+            ) as answer:
+                assert answer.status == 400
+        async with door.http.post(
+            f"{door.url}/api/v1/pause", json={"reason": "release"}, headers=BEARER
+        ) as answer:
+            assert answer.status == 200
+        assert door.control.paused == "api token: release"
+
+
+async def test_unknown_things_are_404_in_one_shape(tmp_path):
+    async with front_door(tmp_path) as door:
+        for path in ("/api/v1/incidents/none", "/api/v1/nothing", "/nothing"):
+            status, text, _ = await get(door, path)
+            assert status == 404
+            assert '"error"' in text
+
+
+@pytest.mark.parametrize("query", ["state=odd", "limit=x", "limit=501", "label=x", "limit=-1"])
+async def test_questions_that_make_no_sense_are_400(tmp_path, query):
+    async with front_door(tmp_path) as door:
+        assert (await get(door, f"/api/v1/incidents?{query}"))[0] == 400
+
+
+async def test_pages_of_incidents_follow_the_cursor(tmp_path):
+    async with front_door(tmp_path) as door:
+        for number in range(5):
+            await put_incident(door.store, f"i{number}", f"title {number}")
+        seen, cursor = [], ""
+        while cursor is not None:
+            path = f"/api/v1/incidents?limit=2&cursor={cursor}"
+            async with door.http.get(door.url + path, headers=BEARER) as response:
+                answer = await response.json()
+            seen += [item["id"] for item in answer["incidents"]]
+            cursor = answer["cursor"]
+        assert seen == ["i4", "i3", "i2", "i1", "i0"]
+
+
+async def test_not_ready_without_the_store_only(tmp_path):
+    async with front_door(tmp_path) as door:
+        door.control.dependencies = {"store": "ok", "prometheus": "no answer"}
+        assert (await get(door, "/readyz", {}))[0] == 200
+        door.control.dependencies = {"store": "locked"}
+        assert (await get(door, "/readyz", {}))[0] == 503

@@ -1,0 +1,151 @@
+"""The webhook's answers: each code means to Alertmanager what it must mean."""
+
+import asyncio
+import base64
+import gzip
+import json
+from datetime import timedelta
+
+import pytest
+
+from sre_daemon.errors import StoreUnavailable
+from tests.support.front import TOKEN, front_door
+
+BODY = json.dumps(
+    {
+        "version": "4",
+        "groupKey": "{}:{}",
+        "alerts": [
+            {
+                "status": "firing",
+                "labels": {"alertname": "A"},
+                "startsAt": "2026-01-01T00:00:00Z",
+            }
+        ],
+    }
+).encode()
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+async def post(door, body=BODY, headers=BEARER):
+    async with door.http.post(f"{door.url}/webhook/alertmanager", data=body, headers=headers) as r:
+        return r.status, await r.json()
+
+
+async def test_stored_is_200(tmp_path):
+    async with front_door(tmp_path) as door:
+        assert await post(door) == (200, {"status": "stored"})
+        assert [n.body for n in door.intake.accepted] == [BODY]
+
+
+async def test_basic_auth_password_is_the_token(tmp_path):
+    async with front_door(tmp_path) as door:
+        assert (await post(door, headers=basic("anyone", TOKEN)))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Token {TOKEN}"},
+        {"Authorization": f"Bearer {TOKEN}x"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Bearer \u00e9\u00e8"},
+        basic(TOKEN, ""),
+        basic(TOKEN, "wrong"),
+    ],
+)
+async def test_no_or_wrong_token_is_401_and_nothing_is_stored(tmp_path, headers):
+    async with front_door(tmp_path) as door:
+        status, answer = await post(door, headers=headers)
+        assert status == 401
+        assert TOKEN not in json.dumps(answer)
+        assert door.intake.accepted == []
+
+
+async def test_two_authorization_headers_are_401(tmp_path):
+    async with front_door(tmp_path) as door:
+        headers = [("Authorization", f"Bearer {TOKEN}"), ("Authorization", "Bearer x")]
+        assert (await post(door, headers=headers))[0] == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b'{"alerts": 3}', b'{"alerts": [], "alerts": []}'],
+)
+async def test_what_can_never_be_read_is_400(tmp_path, body):
+    async with front_door(tmp_path) as door:
+        status, answer = await post(door, body)
+        assert status == 400
+        assert answer["error"]["hint"]
+
+
+async def test_bogus_charset_does_not_matter(tmp_path):
+    async with front_door(tmp_path) as door:
+        headers = BEARER | {"Content-Type": "application/json; charset=bogus"}
+        assert (await post(door, headers=headers))[0] == 200
+
+
+async def test_compressed_bodies_are_400_before_inflating(tmp_path):
+    async with front_door(tmp_path) as door:
+        headers = BEARER | {"Content-Encoding": "gzip"}
+        status, _ = await post(door, gzip.compress(b"0" * 1000), headers)
+        assert status == 400
+
+
+async def test_declared_oversize_is_413(tmp_path):
+    async with front_door(tmp_path, max_body_bytes=1 << 20) as door:
+        assert (await post(door, b"x" * ((1 << 20) + 1)))[0] == 413
+
+
+async def test_undeclared_oversize_is_413(tmp_path):
+    async def chunks():
+        for _ in range(40):
+            yield b"x" * (64 << 10)
+
+    async with front_door(tmp_path, max_body_bytes=1 << 20) as door:
+        assert (await post(door, chunks()))[0] == 413
+
+
+async def test_store_trouble_is_503(tmp_path):
+    async with front_door(tmp_path) as door:
+        door.intake.failure = StoreUnavailable("locked")
+        assert (await post(door))[0] == 503
+        door.intake.failure = None
+        assert (await post(door))[0] == 200
+
+
+async def test_body_that_does_not_arrive_is_503_in_bounded_time(tmp_path):
+    async with front_door(tmp_path, body_timeout=timedelta(seconds=0.3)) as door:
+        reader, writer = await asyncio.open_connection(*door.url[7:].split(":"))
+        head = (
+            "POST /webhook/alertmanager HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {TOKEN}\r\nContent-Length: 100\r\n\r\n{{"
+        )
+        writer.write(head.encode())
+        async with asyncio.timeout(5):
+            assert b" 503 " in await reader.readline()
+        writer.close()
+        assert (await post(door))[0] == 200
+
+
+async def test_every_outcome_is_counted(tmp_path):
+    async with front_door(tmp_path) as door:
+        await post(door)
+        await post(door, b"{")
+        await post(door, headers={})
+        async with door.http.get(f"{door.url}/metrics") as response:
+            text = await response.text()
+    for outcome in ("stored", "invalid", "unauthorized"):
+        assert f'sre_daemon_notifications_total{{outcome="{outcome}"}} 1.0' in text
+
+
+async def test_without_a_token_anybody_may_post(tmp_path):
+    async with front_door(tmp_path, webhook_token="") as door:
+        assert (await post(door, headers={}))[0] == 200

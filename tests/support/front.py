@@ -1,0 +1,110 @@
+"""A front door on a real port, with the intake replaced at our own seam."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+
+from sre_daemon.clock import SystemClock
+from sre_daemon.domain.notification import Notification
+from sre_daemon.errors import DaemonError
+from sre_daemon.intake.payload import parse
+from sre_daemon.metrics import Metrics
+from sre_daemon.settings import ReceiverSettings
+from sre_daemon.store.sql import SqlStore
+from sre_daemon.web.front import Front
+from sre_daemon.web.server import build, listen
+
+TOKEN = "webhook-token-9f8e7d"
+API_TOKEN = "api-token-1a2b3c"
+
+
+@dataclass
+class Recorder:
+    """An intake that keeps what it is given, or fails as told."""
+
+    accepted: list[Notification] = field(default_factory=list)
+    failure: DaemonError | None = None
+
+    async def accept(self, notification):
+        if self.failure is not None:
+            raise self.failure
+        self.accepted.append(notification)
+
+
+@dataclass
+class FixedControl:
+    """Control without a daemon behind it."""
+
+    store: SqlStore
+    dependencies: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
+    paused: str | None = None
+
+    async def pause(self, reason, who):
+        self.paused = f"{who}: {reason}"
+
+    async def resume(self, reason, who):
+        self.paused = None
+
+    async def ready(self):
+        return self.dependencies
+
+    async def explain(self, labels):
+        return {"labels": dict(labels)}
+
+    async def status(self):
+        totals = await self.store.totals()
+        return {
+            "version": "test",
+            "mode": "act",
+            "paused": self.paused,
+            "engine": "runbook",
+            "model": "",
+            "incidents": {state.value: n for state, n in totals.incidents.items()},
+            "dependencies": self.dependencies,
+        }
+
+
+@dataclass
+class Door:
+    """What a test holds."""
+
+    url: str
+    http: aiohttp.ClientSession
+    intake: Recorder
+    control: FixedControl
+    store: SqlStore
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def front_door(
+    folder: Path, *, webhook_token: str = TOKEN, api_token: str = API_TOKEN, **receiver
+) -> AsyncIterator[Door]:
+    """Serve on a free port."""
+    store = SqlStore(folder / "front.sqlite3")
+    await store.open()
+    intake, control, metrics = Recorder(), FixedControl(store), Metrics()
+    settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
+    front = Front(
+        store=store,
+        intake=intake,
+        parse=parse,
+        control=control,
+        clock=SystemClock(),
+        metrics=metrics,
+        receiver=settings,
+        webhook_token=webhook_token,
+        api_token=api_token,
+        engine="runbook",
+    )
+    runner, url = await listen(build(front), "127.0.0.1", 0)
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Door(url, http, intake, control, store, metrics)
+    finally:
+        await runner.cleanup()
+        await store.close()
