@@ -174,7 +174,6 @@ class Daemon:
             receiver=settings.receiver,
             webhook_token=_reveal(secrets.webhook_token),
             api_token=_reveal(secrets.api_token),
-            engine=investigator.engine,
         )
         runner, url = await listen(build(front), settings.host, settings.port)
         stack.push_async_callback(runner.cleanup)

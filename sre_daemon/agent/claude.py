@@ -155,8 +155,10 @@ class ClaudeInvestigator:
             watchdog.stop()
             # Dead first: a process that lives is given five seconds by the SDK to end by itself.
             space.kill()
-            await client.disconnect()
-            space.remove()
+            try:
+                await client.disconnect()
+            finally:
+                space.remove()
 
     def _options(
         self, space: workspace.Workspace, stderr: Callable[[str], None]

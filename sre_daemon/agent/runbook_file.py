@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from sre_daemon import documents
 from sre_daemon.agent.tools import READ_TOOLS
 from sre_daemon.domain.effect import EffectInvalid, from_json
-from sre_daemon.errors import PolicyFileError, RunbookError
-from sre_daemon.policy import matchers
+from sre_daemon.errors import RunbookError
+from sre_daemon.policy.matchers import Matcher
+from sre_daemon.policy.matchers import parse as parse_matchers
 
 SECTIONS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 COMPARISON = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?\d+(?:\.\d+)?)", re.ASCII)
@@ -112,7 +113,7 @@ class Runbook:
 
     path: Path
     front: FrontMatter
-    matchers: Sequence[matchers.Matcher]
+    matchers: Sequence[Matcher]
     sections: Mapping[str, str]
 
     @property
@@ -168,10 +169,10 @@ def parse(text: str, path: Path) -> Runbook:
     return Runbook(path, front, _matchers(front, path), sections)
 
 
-def _matchers(front: FrontMatter, path: Path) -> tuple[matchers.Matcher, ...]:
+def _matchers(front: FrontMatter, path: Path) -> tuple[Matcher, ...]:
     try:
-        return tuple(item for text in front.matchers for item in matchers.parse(text))
-    except (PolicyFileError, ValueError) as failure:
+        return tuple(item for text in front.matchers for item in parse_matchers(text))
+    except ValueError as failure:
         raise RunbookError(f"{path}:2: matchers: {failure}") from None
 
 

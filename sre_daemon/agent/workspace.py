@@ -94,6 +94,16 @@ class Workspace:
             os.killpg(group, signal.SIGKILL)
         return True
 
+    def over(self) -> bool:
+        """Whether the command line has run and is gone."""
+        try:
+            os.kill(int(self.pid_file.read_text(encoding="ascii")), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
     def remove(self) -> None:
         """Delete everything; what was there may have been secret."""
         shutil.rmtree(self.root, ignore_errors=True)
@@ -113,6 +123,7 @@ def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) ->
     guarded = [setpriv, "--pdeathsig", "KILL"]
     try:
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sweep(parent)
         space = Workspace(Path(tempfile.mkdtemp(prefix="run-", dir=parent)).resolve())
         space.home.mkdir(mode=0o700)
         tools = space.root / "tools"
@@ -132,6 +143,14 @@ def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) ->
             "check data_dir, its permissions and free space",
         ) from failure
     return space
+
+
+def _sweep(parent: Path) -> None:
+    """Delete what runs left behind when their daemon was killed."""
+    for folder in parent.glob("run-*"):
+        space = Workspace(folder)
+        if space.over():
+            space.remove()
 
 
 def _cd(directory: Path | None) -> str:

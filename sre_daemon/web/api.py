@@ -1,7 +1,6 @@
 """The JSON API under /api/v1."""
 
 import asyncio
-import asyncio
 import json
 from pathlib import Path
 
@@ -60,7 +59,7 @@ async def search(request: web.Request, limit: int) -> tuple[list[Incident], str 
     """One page of the list that the query asks for, and where the next one begins."""
     query = request.query
     found = await request.app[FRONT].store.incidents(
-        _states(query.getall("state", [])),
+        _states([name for name in query.getall("state", []) if name]),
         label=labels_of(query.getall("label", [])),
         query=query.get("q", ""),
         before=query.get("cursor", ""),
@@ -108,7 +107,9 @@ async def transcript(request: web.Request) -> web.Response:
 
 async def postmortem(request: web.Request) -> web.StreamResponse:
     """The Markdown file."""
-    return web.Response(text=await read_postmortem(await find(request)), content_type="text/markdown")
+    return web.Response(
+        text=await read_postmortem(await find(request)), content_type="text/markdown"
+    )
 
 
 async def read_postmortem(item: Incident) -> str:

@@ -1,7 +1,8 @@
 """The console: server-rendered pages without scripts. Every value shown passes `visible` and HTML escaping."""
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,12 @@ LOGIN_SECONDS = 10.0
 MOVING = frozenset(State) - {State.CLOSED, State.ESCALATED}
 
 
+Filter = Callable[..., str]
+
+
 def add(app: web.Application) -> None:
     """Routes, templates, style sheet."""
+    filters: dict[str, Filter] = {"ago": ago, "clock": clock, "dump": dump, "moment": moment}
     aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -38,7 +43,7 @@ def add(app: web.Application) -> None:
         lstrip_blocks=True,
         # Applied to every expression, so that no template can forget it.
         finalize=_finalize,
-        filters={"ago": ago, "clock": clock, "moment": moment},
+        filters=filters,
     )
     app.add_routes(
         [
@@ -191,6 +196,11 @@ def ago(then: datetime, now: datetime) -> str:
 def clock(at: datetime) -> str:
     """The time of day in UTC."""
     return f"{at:%H:%M:%S}"
+
+
+def dump(value: object) -> str:
+    """Arguments of a call, as indented JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def moment(at: datetime | None) -> str:

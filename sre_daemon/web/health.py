@@ -27,9 +27,7 @@ async def readyz(request: web.Request) -> web.Response:
     states = await request.app[FRONT].control.ready()
     shown = {name: "ok" if state == "ok" else "unavailable" for name, state in states.items()}
     ready = shown.get("store") == "ok"
-    return web.json_response(
-        {"ready": ready, "dependencies": shown}, status=200 if ready else 503
-    )
+    return web.json_response({"ready": ready, "dependencies": shown}, status=200 if ready else 503)
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -78,7 +78,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except ConnectionError:
         # The client went away; there is nobody to answer.
         raise
-    except Exception:  # noqa: BLE001 - the last wall before the client; logged with its traceback
+    except Exception:  # the last wall before the client; logged with its traceback
         name = secrets.token_hex(4)
         log.exception("request failed", id=name, method=request.method, path=request.path[:200])
         return problem(request, 500, f"an error of the daemon, {name}", "its log has the details")

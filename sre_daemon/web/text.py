@@ -14,7 +14,7 @@ KEPT = frozenset("\n\t")
 
 
 def visible(text: str) -> str:
-    """`text` with each invisible character as `‹U+202E›`; line feeds and tabs are kept."""
+    """`text` with each invisible character as its code point; line feeds and tabs are kept."""
     if text.isprintable() and text.isascii():
         return text
     return "".join(_shown(character) for character in text)
@@ -29,7 +29,10 @@ def _shown(character: str) -> str:
         or "\ufe00" <= character <= "\ufe0f"
         or "\U000e0100" <= character <= "\U000e01ef"
     )
-    return f"‹U+{ord(character):04X}›" if hidden else character
+    if not hidden:
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def line(text: str, limit: int = 200) -> str:

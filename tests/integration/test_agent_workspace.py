@@ -74,3 +74,15 @@ def test_folder_that_cannot_be_made_is_unavailable(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(AgentUnavailable, match="cannot be made"):
         make(tmp_path)
+
+
+def test_leftovers_of_killed_runs_are_deleted_and_living_ones_kept(tmp_path):
+    dead, starting, living = make(tmp_path), make(tmp_path), make(tmp_path)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    dead.pid_file.write_text(str(ended.pid))
+    living.pid_file.write_text(str(os.getpid()))
+    make(tmp_path)
+    assert not dead.root.exists()
+    assert starting.root.exists()
+    assert living.root.exists()

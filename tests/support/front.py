@@ -99,7 +99,6 @@ async def front_door(
         receiver=settings,
         webhook_token=webhook_token,
         api_token=api_token,
-        engine="runbook",
     )
     runner, url = await listen(build(front), "127.0.0.1", 0)
     try:
