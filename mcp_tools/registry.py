@@ -48,5 +48,5 @@ def registered(phase: Phase) -> dict[str, Tool]:
     return {
         tool.spec.name: tool
         for tool in TOOLS
-        if phase is Phase.REMEDIATE or tool.spec.phase is Phase.INVESTIGATE
+        if phase is not Phase.INVESTIGATE or tool.spec.phase is Phase.INVESTIGATE
     }

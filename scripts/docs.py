@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-import click
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mcp_tools import registry
+from mcp_tools.spec import Phase
 from sre_daemon import settings
 from sre_daemon.cli.main import app
 from sre_daemon.metrics import Metrics
@@ -124,7 +124,7 @@ def _commands(command: Any, path: str) -> list[str]:
             continue
         names = ", ".join(f"`{option}`" for option in parameter.opts)
         if parameter.param_type_name == "argument":
-            names = f"`{parameter.make_metavar(click.Context(click.Command('x')))}`"
+            names = f"`{parameter.metavar or parameter.name.upper()}`"
         rows.append(f"| {names} | {getattr(parameter, 'help', None) or ''} |")
     if rows:
         lines += ["| option | meaning |", "| --- | --- |", *rows, ""]
@@ -133,7 +133,32 @@ def _commands(command: Any, path: str) -> list[str]:
 
 def tools() -> str:
     """docs/tools.md."""
-    return registry.documentation()
+    lines = [
+        "# Tools",
+        "",
+        "The tool server speaks MCP over stdio or streamable HTTP: `sre-daemon tools`, or `python -m mcp_tools --help`.",
+        "In phase `investigate` only the reading tools exist; `remediate` has all of them.",
+        "`restore` has them too and is for taking a change back: the exact content of a kept copy is accepted although it breaks the guardrails.",
+        "Every write asks the gate first and is refused without an answer.",
+        "This page is made from the code by `make docs`.",
+        "",
+        "| tool | phase | effect |",
+        "| --- | --- | --- |",
+    ]
+    for tool in registry.TOOLS:
+        spec = tool.spec
+        effect = "reads" if spec.phase is Phase.INVESTIGATE else "writes"
+        lines.append(f"| [`{spec.name}`](#{spec.name}) | {spec.phase} | {effect} |")
+    for tool in registry.TOOLS:
+        spec = tool.spec
+        lines += ["", f"## {spec.name}", "", spec.description, ""]
+        fields = spec.input.model_fields
+        if fields:
+            lines += ["| argument | default | meaning |", "| --- | --- | --- |"]
+        for name, field in fields.items():
+            text = " ".join((field.description or "").split()).replace("|", "or")
+            lines.append(f"| `{name}` | {_default(field)} | {text} |")
+    return "\n".join(lines) + "\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -97,6 +97,16 @@ class ConfigTree:
             )
         return after, copy
 
+    def kept(self, path: str, text: str) -> bool:
+        """Whether a copy with exactly this content was kept before an earlier change of this file."""
+        if self._backups is None:
+            return False
+        data = text.encode("utf-8")
+        try:
+            return (self._backups / _copy_name(path, data)).read_bytes() == data
+        except OSError:
+            return False
+
     @contextmanager
     def _folder(self, parts: list[str], path: str) -> Iterator[int]:
         opened: list[int] = []
@@ -115,7 +125,7 @@ class ConfigTree:
         """Keep a copy, named by path and digest, outside `config/`."""
         if self._backups is None:
             raise Refused("no_backup", "There is no folder for copies.", "Configure `postmortems`.")
-        name = f"{before.path.replace('/', '__')}.{before.digest[:16]}"
+        name = _copy_name(before.path, before.data)
         try:
             self._backups.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = os.open(self._backups, FOLDER_FLAGS)
@@ -130,6 +140,10 @@ class ConfigTree:
                 f"No copy can be kept: {failure.strerror}. Nothing was changed."
             ) from failure
         return str(self._backups / name)
+
+
+def _copy_name(path: str, data: bytes) -> str:
+    return f"{path.replace('/', '__')}.{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def _parts(path: str) -> list[str]:

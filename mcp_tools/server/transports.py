@@ -85,7 +85,7 @@ def unreadable(failure: Exception) -> JSONRPCError:
 
 async def stdio(settings: ToolSettings, guard: Guard, phase: Phase) -> None:
     """Serve one client on stdin and stdout until it closes them."""
-    async with opened(settings, guard) as context, stdio_server() as (read, write):
+    async with opened(settings, guard, phase) as context, stdio_server() as (read, write):
         server = build(context, phase)
         await server.run(Answering(read, write), write, server.create_initialization_options())
 
@@ -94,7 +94,7 @@ async def http(settings: ToolSettings, guard: Guard, phase: Phase, port: int) ->
     """Serve streamable HTTP at `/mcp` on loopback until interrupted."""
     import uvicorn
 
-    async with opened(settings, guard) as context:
+    async with opened(settings, guard, phase) as context:
         app = build(context, phase).streamable_http_app(host=LOOPBACK)
         await uvicorn.Server(
             uvicorn.Config(app, host=LOOPBACK, port=port, log_level="warning")

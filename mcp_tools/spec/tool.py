@@ -7,10 +7,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Phase(StrEnum):
-    """Investigating only reads; remediating may also write. Each phase includes the ones before."""
+    """Investigating only reads; remediating may also write.
+
+    Restoring takes a change back: it may also put a kept copy back that guardrails forbid.
+    """
 
     INVESTIGATE = "investigate"
     REMEDIATE = "remediate"
+    RESTORE = "restore"
 
 
 class Input(BaseModel):

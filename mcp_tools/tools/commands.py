@@ -163,7 +163,7 @@ def check_files(context: Context, guardrails: Guardrails | None) -> None:
     """
     for path in guardrails.files if guardrails is not None else ():
         file = context.files.read(path)
-        if guardrails is not None:
+        if guardrails is not None and not context.puts_back(path, file.text):
             guardrails.check_document(path, document.parse(path, file.text))
 
 

@@ -170,7 +170,8 @@ async def edit_config_file(context: Context, arguments: EditInput) -> EditOutput
             arguments.new_value,
             arguments.key,
         )
-        check_changes(context.guardrails(), planned.effects)
+        if not await asyncio.to_thread(context.puts_back, before.path, planned.after.text):
+            check_changes(context.guardrails(), planned.effects)
         await context.guard.ask(EDIT.name, planned.effects)
         after, copy = await asyncio.to_thread(files.replace, before, planned.after.text)
     changes = [

@@ -13,6 +13,7 @@ from mcp_tools.errors import ToolError
 from mcp_tools.guard import Guard, Guardrails
 from mcp_tools.runtimes import Runtime, build
 from mcp_tools.settings import ToolSettings
+from mcp_tools.spec import Phase
 
 
 def utc_now() -> datetime:
@@ -22,13 +23,19 @@ def utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Context:
-    """One per process. `investigated` are the runbooks whose first phase was read in it."""
+    """One per process. `investigated` are the runbooks whose first phase was read in it.
+
+    `restoring`: the process takes an earlier change back, so the exact content of a kept copy is
+    accepted although it breaks the guardrails. Without that, a wrong value that was there before
+    a repair could not be put back when the repair turns out not to help.
+    """
 
     settings: ToolSettings
     prometheus: Prometheus
     alertmanager: Alertmanager
     runtime: Runtime
     guard: Guard
+    restoring: bool = False
     now: Callable[[], datetime] = utc_now
     # Two writes at once could each see the file as it was before the other.
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -45,6 +52,10 @@ class Context:
             raise ToolError("No configuration tree is configured.", "Set config_root.")
         return ConfigTree(self.settings.config_root, self.settings.backup_folder)
 
+    def puts_back(self, path: str, text: str) -> bool:
+        """Whether this is the taking back of a change, and the text exactly what was there before."""
+        return self.restoring and self.files.kept(path, text)
+
     def guardrails(self) -> Guardrails | None:
         """The guardrails as they are on disk now; None when no file is configured.
 
@@ -55,7 +66,7 @@ class Context:
 
 
 @asynccontextmanager
-async def opened(settings: ToolSettings, guard: Guard) -> AsyncIterator[Context]:
+async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIterator[Context]:
     """A context whose connections are closed at the end.
 
     Raises:
@@ -68,4 +79,5 @@ async def opened(settings: ToolSettings, guard: Guard) -> AsyncIterator[Context]
         stack.push_async_callback(alertmanager.aclose)
         runtime = build(settings)
         stack.push_async_callback(runtime.aclose)
-        yield Context(settings, prometheus, alertmanager, runtime, guard)
+        restoring = phase is Phase.RESTORE
+        yield Context(settings, prometheus, alertmanager, runtime, guard, restoring)

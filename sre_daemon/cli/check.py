@@ -1,12 +1,21 @@
-"""`check`: every mistake in configuration, policy and runbooks, without reading secrets."""
+"""`check`: every mistake in settings, policy, guardrails and runbooks, without reading secrets."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import BaseModel
+
+from mcp_tools.guard.guardrails import Guardrails
+from mcp_tools.tools.health import HealthFile
 from sre_daemon import documents, settings
 from sre_daemon.agent import runbook_file
 from sre_daemon.errors import ConfigError
 from sre_daemon.policy import file as policy_file
+from sre_daemon.policy.model import AllowConfigSet, AllowService
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass
@@ -22,6 +31,14 @@ class Findings:
         """0 fine, 1 warnings, 2 errors."""
         return 2 if self.errors else 1 if self.warnings else 0
 
+    def wrong(self, failure: ConfigError) -> None:
+        """An error, or several that one file's reader has joined: one for each mistake."""
+        name = re.match(r"(.*?):\d+: ", failure.reason)
+        parts = [failure.reason]
+        if name is not None:
+            parts = re.split(rf"; (?={re.escape(name[1])}:\d+: )", failure.reason)
+        self.errors += [ConfigError(part, failure.hint) for part in parts]
+
 
 def check(files: list[Path]) -> Findings:
     """Look at each file, and at those that a settings file names."""
@@ -30,57 +47,128 @@ def check(files: list[Path]) -> Findings:
         try:
             _one(path, findings)
         except ConfigError as failure:
-            findings.errors.append(failure)
+            findings.wrong(failure)
     return findings
 
 
 def _one(path: Path, findings: Findings) -> None:
     if path.is_dir() or path.suffix == ".md":
-        found = runbook_file.load([path])
-        findings.checked.append(f"{path}: {len(found)} runbooks")
-        if not found:
-            findings.warnings.append(f"{path}: no runbook in it")
+        _runbooks([path], findings)
         return
     text = documents.read(path)
-    keys = {line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha()}
-    if "data_dir" in keys or "prometheus" in keys:
+    keys = set(re.findall(r"^([a-z_]+)\s*:", text, re.MULTILINE))
+    if {"data_dir", "prometheus", "listen"} & keys:
         _settings(path, findings)
-    elif "policies" in keys or "mode" in keys:
+    elif {"policies", "mode"} & keys:
         _policy(path, findings)
-    elif "files" in keys or "services" in keys:
-        # Guardrails and health files belong to the tool server, which reads them at its start.
-        findings.checked.append(f"{path}: read by the tool server (`sre-daemon tools`)")
+    elif "files" in keys:
+        _guardrails(path, findings)
+    elif "services" in keys:
+        _health(path, findings)
     else:
         raise ConfigError(
-            f"{path}: is neither settings nor a policy nor a runbook",
-            "settings have data_dir, a policy has policies, a runbook ends in .md",
+            f"{path}:1: is neither settings nor policy nor guardrails nor health file",
+            "settings have data_dir, a policy has policies, guardrails have files, health services",
         )
 
 
 def _settings(path: Path, findings: Findings) -> None:
     loaded = settings.load(path)
     findings.checked.append(f"{path}: settings")
+    policy = None
     if loaded.policy is None:
         findings.warnings.append(f"{path}: no policy, so nothing is ever changed")
     else:
-        _policy(loaded.policy, findings)
+        policy = _policy(loaded.policy, findings)
     if not loaded.alertmanagers:
         findings.warnings.append(f"{path}: no alertmanagers, so silences are not seen")
     if not loaded.runbooks:
         findings.warnings.append(f"{path}: no runbooks, so without a model nothing is found")
-    for folder in loaded.runbooks:
-        _one(folder, findings)
-    for name in ("guardrails", "health", "config_root"):
-        file = getattr(loaded, name)
-        if file is not None and not file.exists():
-            findings.errors.append(ConfigError(f"{path}: {name}: {file} does not exist"))
+    _runbooks(loaded.runbooks, findings)
+    guardrails = None if loaded.guardrails is None else _guardrails(loaded.guardrails, findings)
+    if loaded.health is not None:
+        _health(loaded.health, findings)
+    if loaded.config_root is not None and not loaded.config_root.is_dir():
+        findings.errors.append(
+            ConfigError(f"{path}: config_root: {loaded.config_root} is no directory")
+        )
+    if loaded.runtime.kind == "supervisor" and loaded.runtime.socket is None:
+        findings.errors.append(ConfigError(f"{path}: runtime.socket: supervisor needs its socket"))
+    if policy is not None:
+        _together(policy, guardrails, loaded.services, findings)
 
 
-def _policy(path: Path, findings: Findings) -> None:
+def _together(
+    policy: policy_file.Policy,
+    guardrails: Guardrails | None,
+    services: tuple[str, ...],
+    findings: Findings,
+) -> None:
+    """What a policy allows in vain, because the tool server will refuse it."""
+    for rule in policy.policies:
+        for allow in rule.allow:
+            if isinstance(allow, AllowService) and allow.service not in services:
+                findings.warnings.append(
+                    f"{rule.name}: allows {allow.effect} of {allow.service}, which is not one of "
+                    "the settings' services: it is always refused"
+                )
+            if (
+                isinstance(allow, AllowConfigSet)
+                and guardrails is not None
+                and allow.key not in guardrails.files.get(allow.path, {})
+            ):
+                findings.warnings.append(
+                    f"{rule.name}: allows {allow.key} in {allow.path}, which the guardrails do "
+                    "not list: it is always refused"
+                )
+
+
+def _policy(path: Path, findings: Findings) -> policy_file.Policy | None:
     try:
         loaded = policy_file.load(path)
     except ConfigError as failure:
-        findings.errors.append(failure)
-        return
+        findings.wrong(failure)
+        return None
     findings.checked.append(f"{path}: {len(loaded.policies)} policies, mode {loaded.mode}")
     findings.warnings += [f"{path}: {warning}" for warning in policy_file.lint(loaded)]
+    return loaded
+
+
+def _guardrails(path: Path, findings: Findings) -> Guardrails | None:
+    return _document(path, Guardrails, "guardrails", findings)
+
+
+def _health(path: Path, findings: Findings) -> None:
+    _document(path, HealthFile, "health checks", findings)
+
+
+def _document(path: Path, model: type[M], what: str, findings: Findings) -> M | None:
+    try:
+        loaded = documents.load(path, model)
+    except ConfigError as failure:
+        findings.wrong(failure)
+        return None
+    findings.checked.append(f"{path}: {what}")
+    return loaded
+
+
+def _runbooks(paths: list[Path] | tuple[Path, ...], findings: Findings) -> None:
+    files = [
+        file
+        for path in paths
+        for file in (sorted(path.glob("*.md")) or [path] if path.is_dir() else [path])
+    ]
+    good: list[Path] = []
+    for file in files:
+        if file.is_dir():
+            findings.warnings.append(f"{file}: no runbook in it")
+            continue
+        try:
+            findings.checked.append(f"{file}: runbook {runbook_file.read(file).name}")
+            good.append(file)
+        except ConfigError as failure:
+            findings.wrong(failure)
+    try:
+        runbook_file.load(good)  # together, for names that are taken
+    except ConfigError as failure:
+        findings.wrong(failure)

@@ -6,10 +6,11 @@ from typing import Any
 import httpx
 
 from sre_daemon.errors import ConfigError, DaemonError
+from sre_daemon.settings import client_environment
 
 
 class Unreachable(DaemonError):
-    """Nobody answers; exit code 3."""
+    """Nobody answers, or the daemon cannot work now; exit code 3."""
 
 
 class Declined(DaemonError):
@@ -22,9 +23,15 @@ class Client:
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = url
-        self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=10, trust_env=False, follow_redirects=False
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=url, headers=headers, timeout=10, trust_env=False, follow_redirects=False
+            )
+        except (httpx.InvalidURL, UnicodeEncodeError) as failure:
+            raise ConfigError(
+                f"the address or the token of the daemon is unusable: {type(failure).__name__}",
+                "check --url, SRE_DAEMON_URL and SRE_DAEMON_API_TOKEN",
+            ) from None
 
     def get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON answer. Raises Unreachable, Declined, ConfigError."""
@@ -37,8 +44,8 @@ class Client:
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:
             response = self._http.request(method, f"/api/v1{path}", **more)
-        except httpx.InvalidURL as failure:
-            raise ConfigError(f"{self._url} is no address: {failure}", "--url http://…") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise ConfigError(f"{self._url} is no address", "--url http://HOST:PORT") from None
         except httpx.HTTPError as failure:
             raise Unreachable(
                 f"no answer from {self._url}: {type(failure).__name__}",
@@ -47,8 +54,23 @@ class Client:
         try:
             data = response.json()
         except ValueError:
-            raise Unreachable(f"{self._url} is not an sre-daemon", "check --url") from None
+            data = None
+        if not isinstance(data, dict):
+            raise Unreachable(f"{self._url} is not an sre-daemon", "check --url")
         if not response.is_success:
-            error = data.get("error", {})
-            raise Declined(error.get("message", str(response.status_code)), error.get("hint", ""))
+            raise _refusal(response.status_code, data.get("error"))
         return data
+
+
+def _refusal(status: int, error: object) -> DaemonError:
+    said = error if isinstance(error, Mapping) else {}
+    reason, hint = str(said.get("message", f"answer {status}")), str(said.get("hint", ""))
+    if status in {401, 403}:
+        return ConfigError(reason, "set SRE_DAEMON_API_TOKEN to the daemon's token")
+    return Unreachable(reason, hint) if status >= 500 else Declined(reason, hint)
+
+
+def connect(url: str) -> Client:
+    """The daemon at `url`, or else the one that the environment names."""
+    known, token = client_environment()
+    return Client(url or known, token)

@@ -31,8 +31,15 @@ async def _serve(settings: Settings, secrets: Secrets) -> int:
     stop = asyncio.Event()
     hang_up = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stops = (signal.SIGTERM, signal.SIGINT)
+
+    def stop_once() -> None:
+        stop.set()
+        for number in stops:  # whoever asks a second time wants it at once
+            loop.remove_signal_handler(number)
+
+    for number in stops:
+        loop.add_signal_handler(number, stop_once)
     loop.add_signal_handler(signal.SIGHUP, hang_up.set)
     daemon = await Daemon.start(settings, secrets)
     say(f"sre-daemon listens on {daemon.url}")

@@ -49,10 +49,10 @@ class Hands(Protocol):
 
 
 class OpenHands(Protocol):
-    """Starts a tool server in phase remediate that asks the gate with this token."""
+    """Starts a tool server that asks the gate with this token."""
 
-    def __call__(self, token: str) -> AbstractAsyncContextManager[Hands]:
-        """For the length of the block."""
+    def __call__(self, token: str, direction: Direction) -> AbstractAsyncContextManager[Hands]:
+        """For the length of the block; a rollback may put back what guardrails forbid."""
         ...
 
 
@@ -104,7 +104,7 @@ class Executor:
         deadline = self._clock.now() + DEADLINE
         async with (
             self._gate.session(incident, direction, deadline) as session,
-            self._open_hands(session.token) as hands,
+            self._open_hands(session.token, direction) as hands,
         ):
             yield hands
 

@@ -7,9 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sre_daemon.domain.remediation import Direction
 from sre_daemon.executor.executor import Hands, Result
 from sre_daemon.settings import Settings
 from sre_daemon.toolclient import ToolServer, ToolSession, open_session
+
+PHASES = {Direction.FORWARD: "remediate", Direction.ROLLBACK: "restore"}
 
 
 def write_tool_settings(settings: Settings, file: Path) -> Path:
@@ -73,11 +76,11 @@ class ProcessHands:
     config: Path
     gate_socket: Path
 
-    def __call__(self, token: str) -> AbstractAsyncContextManager[Hands]:
+    def __call__(self, token: str, direction: Direction) -> AbstractAsyncContextManager[Hands]:
         """See OpenHands."""
         return _open(
             tool_server(
-                "remediate", self.config, "--gate-socket", str(self.gate_socket), token=token
+                PHASES[direction], self.config, "--gate-socket", str(self.gate_socket), token=token
             )
         )
 

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import gzip
+import io
 import json
+import logging
 from datetime import timedelta
 
 import pytest
@@ -94,14 +96,15 @@ async def test_bogus_charset_does_not_matter(tmp_path):
 
 async def test_compressed_bodies_are_400_before_inflating(tmp_path):
     async with front_door(tmp_path) as door:
-        headers = BEARER | {"Content-Encoding": "gzip"}
-        status, _ = await post(door, gzip.compress(b"0" * 1000), headers)
-        assert status == 400
+        for coding in ("gzip", "deflate", "br", "identity, gzip"):
+            headers = BEARER | {"Content-Encoding": coding}
+            status, _ = await post(door, gzip.compress(BODY), headers)
+            assert status == 400
 
 
 async def test_declared_oversize_is_413(tmp_path):
     async with front_door(tmp_path, max_body_bytes=1 << 20) as door:
-        assert (await post(door, b"x" * ((1 << 20) + 1)))[0] == 413
+        assert (await post(door, io.BytesIO(b"x" * ((1 << 20) + 1))))[0] == 413
 
 
 async def test_undeclared_oversize_is_413(tmp_path):
@@ -149,3 +152,81 @@ async def test_every_outcome_is_counted(tmp_path):
 async def test_without_a_token_anybody_may_post(tmp_path):
     async with front_door(tmp_path, webhook_token="") as door:
         assert (await post(door, headers={}))[0] == 200
+
+
+async def test_without_a_token_web_pages_may_not_post(tmp_path):
+    async with front_door(tmp_path, webhook_token="") as door:
+        for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+            assert (await post(door, headers=headers))[0] == 401
+        assert door.intake.accepted == []
+
+
+async def raw(door, text):
+    """Send bytes as they are; the first line of the answer."""
+    reader, writer = await asyncio.open_connection(*door.url[7:].split(":"))
+    writer.write(text.encode())
+    try:
+        async with asyncio.timeout(5):
+            return (await reader.readline()).decode()
+    finally:
+        writer.close()
+
+
+HEAD = f"POST /webhook/alertmanager HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+
+
+async def test_broken_chunks_are_400_and_no_error_of_ours(tmp_path):
+    async with front_door(tmp_path) as door:
+        line = await raw(door, f"{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n")
+        assert " 400 " in line
+        assert (await post(door))[0] == 200
+
+
+async def test_two_lengths_of_one_body_are_400(tmp_path):
+    async with front_door(tmp_path) as door:
+        both = f"{HEAD}Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{{}}"
+        assert " 400 " in await raw(door, both)
+
+
+async def test_trouble_says_when_to_come_again(tmp_path):
+    async with front_door(tmp_path) as door:
+        door.intake.failure = StoreUnavailable("locked")
+        async with door.http.post(
+            f"{door.url}/webhook/alertmanager", data=BODY, headers=BEARER
+        ) as answer:
+            assert answer.status == 503
+            assert answer.headers["Retry-After"].isdigit()
+
+
+async def test_bodies_together_too_large_for_the_memory_are_503(tmp_path):
+    async with front_door(tmp_path, max_body_bytes=64 << 20) as door:
+        arrived = asyncio.Event()
+
+        async def slow():
+            yield b" "
+            await arrived.wait()
+
+        size = {"Content-Length": str(60 << 20)}
+        url = f"{door.url}/webhook/alertmanager"
+        begun = asyncio.ensure_future(door.http.post(url, data=slow(), headers=BEARER | size))
+        try:
+            async with asyncio.timeout(5):
+                while " 503 " not in await raw(door, f"{HEAD}Content-Length: {60 << 20}\r\n\r\n"):
+                    pass
+            assert (await post(door))[0] == 200
+        finally:
+            begun.cancel()
+            await asyncio.gather(begun, return_exceptions=True)
+
+
+async def test_no_log_line_has_the_token(tmp_path, caplog, capsys):
+    with caplog.at_level(logging.DEBUG):
+        async with front_door(tmp_path) as door:
+            await post(door, b"{")
+            await post(door, headers={"Authorization": f"Bearer {TOKEN}x"})
+            await raw(door, f"{HEAD}Broken: a\x00b\r\n\r\n")
+            broken = HEAD.replace(TOKEN, f"{TOKEN}\x00")
+            assert " 400 " in await raw(door, f"{broken}\r\n")
+    printed = capsys.readouterr()
+    assert "BadHttpMessage" in caplog.text
+    assert TOKEN not in caplog.text + printed.out + printed.err

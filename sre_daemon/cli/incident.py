@@ -1,0 +1,73 @@
+"""`incident`: looks at the incidents of a running daemon."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from sre_daemon.cli import output
+from sre_daemon.cli.client import connect
+from sre_daemon.cli.options import Json, Url
+
+app = typer.Typer(help="Look at incidents.", no_args_is_help=True)
+
+
+@app.command("list")
+def incident_list(
+    state: Annotated[list[str] | None, typer.Option(help="Only in this state.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only with k=v.")] = None,
+    query: Annotated[str, typer.Option(help="Only with this in the title.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
+    url: Url = "",
+    json: Json = False,
+) -> None:
+    """The incidents, newest first."""
+    params = [("limit", str(limit)), ("q", query)]
+    params += [("state", item) for item in state or []]
+    params += [("label", item) for item in label or []]
+    answer = connect(url).get("/incidents", params)
+    if json:
+        output.say_json(answer)
+    elif answer["incidents"]:
+        output.say_incidents(answer["incidents"])
+    else:
+        output.say("no incidents")
+
+
+@app.command("show")
+def incident_show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Of the incident.")],
+    url: Url = "",
+    json: Json = False,
+) -> None:
+    """One incident with its timeline."""
+    client = connect(url)
+    path = f"/incidents/{quote(name, safe='')}"
+    item = client.get(path)
+    events = client.get(f"{path}/timeline")["events"]
+    if json:
+        output.say_json({**item, "timeline": events})
+        return
+    output.say(f"{item['title']}")
+    output.say(f" {item['severity']}, began {item['created_at'][:19]} UTC", item["state"])
+    _say_diagnosis(item["diagnosis"])
+    for record in item["effects"]:
+        effect = dict(record["effect"])
+        kind = effect.pop("effect")
+        fields = ", ".join(f"{key} {value}" for key, value in effect.items())
+        output.say(f"{record['state']}: {record['direction']} {kind}: {fields}", "effect", 13)
+    output.say()
+    for event in events:
+        output.say(f"  {event['kind']:<13} {event['summary']}", event["at"][11:19])
+    if item["postmortem"]:
+        output.say()
+        output.say(item["postmortem"], "post-mortem", 13)
+
+
+def _say_diagnosis(diagnosis: Any) -> None:
+    if not diagnosis:
+        return
+    output.say(diagnosis["root_cause"] or "not found", "cause", 13)
+    for item in diagnosis["evidence"]:
+        found = "found" if item["supported"] else "NOT found"
+        output.say(f"{item['claim']} ({found} in {item['call']})", "evidence", 13)

@@ -1,0 +1,81 @@
+"""`policy`: asks a policy file, or the running daemon, what would be allowed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sre_daemon.cli import options, output
+from sre_daemon.cli.client import connect
+from sre_daemon.clock import SystemClock
+from sre_daemon.errors import ConfigError
+from sre_daemon.policy import file
+from sre_daemon.policy.explain import explain
+from sre_daemon.settings import load
+
+app = typer.Typer(help="Ask the policy.", no_args_is_help=True)
+
+
+# A second command will come; until then the group keeps its name.
+@app.callback()
+def group() -> None:
+    """Ask the policy."""
+
+
+@app.command("explain")
+def policy_explain(
+    alert: Annotated[list[str], typer.Option("--alert", help="A label of the alert: k=v.")],
+    policy_file: Annotated[Path | None, typer.Option("--policy", help="The policy file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Or the settings file that names it.")
+    ] = None,
+    at: Annotated[str, typer.Option(help="At this time, e.g. 2026-05-01T14:00:00Z.")] = "",
+    effect: Annotated[list[str] | None, typer.Option(help=f"{options.SHORT}.")] = None,
+    url: options.Url = "",
+    json: options.Json = False,
+) -> None:
+    """Which policy decides about an alert, and why it would allow or deny.
+
+    Without --policy and --config the running daemon is asked. Exit 0 allowed (without --effect:
+    something is), 1 not.
+    """
+    labels = options.labels(alert)
+    effects = [options.effect(text) for text in effect or []]
+    if policy_file is None and config is None:
+        if at or effects:
+            raise ConfigError("--at and --effect need a file", "give --policy or --config FILE")
+        answer = connect(url).get("/policy/explain", [("label", pair) for pair in alert])
+    else:
+        moment = options.moment(at) if at else SystemClock().now()
+        answer = explain(_policy(policy_file, config), labels, moment, effects)
+    if json:
+        output.say_json(answer)
+    else:
+        _say(answer)
+    possible = answer["mode"] == "act" and bool(answer["allows"])
+    raise typer.Exit(0 if answer["verdict"] == "allow" or (possible and not effects) else 1)
+
+
+def _policy(policy_file: Path | None, config: Path | None) -> file.Policy | None:
+    path = policy_file
+    if path is None and config is not None:
+        path = load(config).policy
+    return None if path is None else file.load(path)
+
+
+def _say(answer: Mapping[str, Any]) -> None:
+    output.say(answer["mode"], "mode", 9)
+    output.say(answer["policy"] or "none matches", "policy", 9)
+    for line in answer["trail"]:
+        output.say(f"         {line}")
+    for allow in answer["allows"]:
+        rest = ", ".join(f"{key} {_bounds(v)}" for key, v in allow.items() if key != "effect")
+        output.say(f"{allow['effect']}: {rest}" if rest else allow["effect"], "allows", 9)
+    output.say(f" ({answer['reason']}): {answer['message']}", answer["verdict"])
+
+
+def _bounds(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    return ", ".join(f"{name} {bound}" for name, bound in value.items())
