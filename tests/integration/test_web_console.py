@@ -23,12 +23,12 @@ HOSTILE = "<script>alert(1)</script>\u202egnp.exe\x1b[31m\u200b\"'><img src=x on
 BEARER = {"Authorization": f"Bearer {API_TOKEN}"}
 
 
-async def put_incident(store, name="i1", title=HOSTILE):
+async def put_incident(store, name="i1", title=HOSTILE, state=State.ESCALATED):
     incident = Incident(
         id=name,
         key=name,
         title=title,
-        state=State.ESCALATED,
+        state=state,
         severity=Severity.CRITICAL,
         labels={"service": HOSTILE},
         created_at=AT,
@@ -220,7 +220,7 @@ async def test_not_ready_without_the_store_only(tmp_path):
 
 async def put_finished(store, folder):
     """An incident with everything that a page can show."""
-    incident = await put_incident(store)
+    incident = await put_incident(store, state=State.REMEDIATING)
     report = folder / "report.md"
     report.write_text(f"# Post-mortem {HOSTILE}\n", encoding="utf-8")
     claimed = await store.claim("test", AT, timedelta(minutes=1))
@@ -233,7 +233,7 @@ async def put_finished(store, folder):
     trail = {"verdict": "deny", "reason": "no_policy", "trail": [HOSTILE]}
     verdict = TimelineEvent(incident.id, AT, Kind.VERDICT, HOSTILE, trail)
     moved = TimelineEvent(incident.id, AT, Kind.STATE, f"diagnosed -> escalated: {HOSTILE}")
-    done = acting.noting(
+    done = replace(acting, state=State.ESCALATED).noting(
         postmortem=str(report), before={HOSTILE: 5.0}, after={HOSTILE: None}, resolution="proven"
     )
     return await store.save(done, claimed.fence, [verdict, moved])

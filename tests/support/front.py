@@ -13,6 +13,7 @@ from sre_daemon.domain.notification import Notification
 from sre_daemon.errors import DaemonError
 from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
+from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.web.front import Front
@@ -42,6 +43,7 @@ class FixedControl:
     store: SqlStore
     dependencies: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
     paused: str | None = None
+    explained: dict[str, str] = field(default_factory=dict)
 
     async def pause(self, reason, who):
         self.paused = f"{who}: {reason}"
@@ -53,7 +55,8 @@ class FixedControl:
         return self.dependencies
 
     async def explain(self, labels):
-        return {"labels": dict(labels)}
+        self.explained = dict(labels)
+        return explain(None, labels, SystemClock().now())
 
     async def status(self):
         totals = await self.store.totals()

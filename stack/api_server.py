@@ -1,0 +1,247 @@
+"""The shop's API: users from a real PostgreSQL through a real connection pool, orders and stats from memory.
+
+One process plays three services in its metrics, as the label `service` says. A pool that is too
+small for the traffic makes only the users fail, which is what a wrong DB_POOL_SIZE does in life.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+import asyncpg
+from aiohttp import web
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+SERVICE_OF = {"/api/users": "user-svc", "/api/orders": "payment-svc", "/api/stats": "auth-svc"}
+BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+RANDOM_ERRORS = 0.01
+HEALTH_SECONDS = 0.5
+
+REQUESTS = Counter("http_requests_total", "Requests.", ["service", "method", "endpoint", "status"])
+DURATION = Histogram(
+    "http_request_duration_milliseconds",
+    "Duration of requests.",
+    ["service", "method", "endpoint"],
+    buckets=BUCKETS,
+)
+ACTIVE = Gauge("db_connections_active", "Connections in use.", ["service"])
+WAITING = Gauge("db_connections_waiting", "Requests that wait for a connection.", ["service"])
+MAXIMUM = Gauge("db_connections_max", "Connections that may be used.", ["service"])
+POOL_SIZE = Gauge("db_pool_size", "Size of the pool.", ["service"])
+POOL: web.AppKey["Pool"] = web.AppKey("pool")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def log(level: str, text: str) -> None:
+    """One line on standard output."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    sys.stdout.write(f"{now} {level} {text}\n")
+    sys.stdout.flush()
+
+
+class PoolExhausted(Exception):
+    """No connection became free in time."""
+
+
+class Pool:
+    """asyncpg's pool with a bound on waiting, and gauges that tell the truth about it."""
+
+    def __init__(self, size: int, timeout: float, service: str) -> None:
+        self.size = size
+        self.timeout = timeout
+        self._service = service
+        self._pool: asyncpg.Pool | None = None
+        POOL_SIZE.labels(service).set(size)
+        MAXIMUM.labels(service).set(size)
+        ACTIVE.labels(service).set(0)
+        WAITING.labels(service).set(0)
+
+    async def open(self) -> None:
+        """Connect; tries for half a minute, as a database may start after its clients."""
+        for attempt in range(60):
+            try:
+                self._pool = await asyncpg.create_pool(
+                    host=os.environ.get("DB_HOST", "127.0.0.1"),
+                    port=int(os.environ.get("DB_PORT", "5432")),
+                    user=os.environ.get("DB_USER", "demo"),
+                    password=os.environ.get("DB_PASSWORD", "demo"),
+                    database=os.environ.get("DB_NAME", "demo"),
+                    min_size=1,
+                    max_size=self.size,
+                    command_timeout=30,
+                )
+                return
+            except (OSError, asyncpg.PostgresError) as failure:
+                log("WARN", f"database not reachable, attempt {attempt + 1}: {failure}")
+                await asyncio.sleep(0.5)
+        raise SystemExit("the database cannot be reached")
+
+    async def close(self) -> None:
+        """Let go."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:
+        """A connection; raises PoolExhausted when none becomes free in time."""
+        if self._pool is None:
+            raise PoolExhausted("the pool is not open")
+        limit = self.timeout if timeout is None else timeout
+        try:
+            with WAITING.labels(self._service).track_inprogress():
+                connection = await self._pool.acquire(timeout=limit)
+        except TimeoutError:
+            raise PoolExhausted(
+                f"no connection within {limit:g} s (pool size {self.size})"
+            ) from None
+        try:
+            with ACTIVE.labels(self._service).track_inprogress():
+                yield connection
+        finally:
+            await self._pool.release(connection)
+
+
+@web.middleware
+async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count and time the three endpoints, and let 1 % of their requests fail, as systems do."""
+    service = SERVICE_OF.get(request.path)
+    if service is None:
+        return await handler(request)
+    started = time.perf_counter()
+    status = 500
+    try:
+        if random.random() < RANDOM_ERRORS:
+            log("ERROR", f"Unexpected error in {request.path}: transient failure")
+            return web.json_response({"error": "transient failure"}, status=500)
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        REQUESTS.labels(service, request.method, request.path, str(status)).inc()
+        milliseconds = (time.perf_counter() - started) * 1000
+        DURATION.labels(service, request.method, request.path).observe(milliseconds)
+
+
+async def users(request: web.Request) -> web.Response:
+    """From the database; each request holds a connection for 0.2 s."""
+    try:
+        async with request.app[POOL].connection() as connection:
+            await connection.execute("SELECT pg_sleep(0.2)")
+            found = await connection.fetch("SELECT id, name, email FROM users LIMIT 100")
+    except PoolExhausted as failure:
+        log("ERROR", f"Connection pool exhausted: {failure}")
+        return web.json_response({"error": "no database connection"}, status=500)
+    except (asyncpg.PostgresError, OSError, TimeoutError) as failure:
+        log("ERROR", f"Database error: {type(failure).__name__}: {failure}")
+        return web.json_response({"error": "database error"}, status=500)
+    return web.json_response({"users": [dict(row) for row in found]})
+
+
+async def orders(_: web.Request) -> web.Response:
+    """Made up."""
+    made_up = [{"id": n, "total": round(random.uniform(5, 500), 2)} for n in range(10)]
+    return web.json_response({"orders": made_up})
+
+
+async def stats(_: web.Request) -> web.Response:
+    """Made up."""
+    return web.json_response({"users": 10, "orders": 15, "revenue": random.randrange(10_000)})
+
+
+async def health(request: web.Request) -> web.Response:
+    """200 when a connection can be had soon; never waits long and never blocks the others."""
+    pool = request.app[POOL]
+    try:
+        async with pool.connection(HEALTH_SECONDS) as connection:
+            await connection.execute("SELECT 1")
+    except (PoolExhausted, asyncpg.PostgresError, OSError) as failure:
+        return web.json_response({"status": "unhealthy", "error": str(failure)}, status=503)
+    return web.json_response({"status": "healthy", "db_pool_size": pool.size})
+
+
+async def root(request: web.Request) -> web.Response:
+    """What there is."""
+    pool = request.app[POOL]
+    return web.json_response(
+        {
+            "service": os.environ.get("SERVICE_NAME", "api-server"),
+            "endpoints": sorted(SERVICE_OF),
+            "pool_size": pool.size,
+            "pool_timeout": pool.timeout,
+        }
+    )
+
+
+async def metrics(_: web.Request) -> web.Response:
+    """For Prometheus."""
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def number(name: str, default: str, kind: type[int] | type[float]) -> float:
+    """A number from the environment, or the end of the program."""
+    text = os.environ.get(name, default)
+    try:
+        value = kind(text)
+    except ValueError:
+        log("ERROR", f"invalid configuration: {name}={text!r} is not a number")
+        sys.exit(1)
+    if value <= 0:
+        log("ERROR", f"invalid configuration: {name}={text!r} is not positive")
+        sys.exit(1)
+    return value
+
+
+def build() -> web.Application:
+    """The application."""
+    service = os.environ.get("SERVICE_NAME", "api-server")
+    pool = Pool(
+        int(number("DB_POOL_SIZE", "20", int)), number("DB_POOL_TIMEOUT", "5", float), service
+    )
+    log("INFO", f"starting {service} with pool size {pool.size}, timeout {pool.timeout:g} s")
+    app = web.Application(middlewares=[measure])
+    app[POOL] = pool
+
+    async def lifetime(_: web.Application) -> AsyncIterator[None]:
+        await pool.open()
+        log("INFO", "connected to the database")
+        yield
+        await pool.close()
+
+    app.cleanup_ctx.append(lifetime)
+    for path, handler in (
+        ("/", root),
+        ("/health", health),
+        ("/metrics", metrics),
+        ("/api/users", users),
+        ("/api/orders", orders),
+        ("/api/stats", stats),
+    ):
+        app.router.add_get(path, handler)
+    return app
+
+
+def main() -> None:
+    """Serve."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    arguments = parser.parse_args()
+    web.run_app(
+        build(),
+        host=arguments.host,
+        port=arguments.port,
+        print=None,
+        access_log=None,
+        shutdown_timeout=0.2,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""The stack on one machine without containers: real servers under supervisord, on free ports.
+
+Used by the demo and by the acceptance tests. Nothing of it outlives `stop`, or the process that
+started it.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import sys
+import xmlrpc.client
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from stack import deployments, envfile, files, postgres
+from stack.faults import FAULTS, Held
+from stack.files import HERE, Ports
+from stack.supervisor import Program, Supervisor
+
+START_SECONDS = 40
+PASSED_ON = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
+DEFAULT_POLICY = HERE / "policy.yaml"
+Progress = Callable[[str], None]
+
+
+class StackError(Exception):
+    """The stack does not run; the text has the last lines of the log that says why."""
+
+
+class Stack:
+    """One running stack below `root`, an empty folder.
+
+    `policy=None` leaves the key out of the daemon's settings; `settings` replaces keys of them;
+    `webhook` sends notifications there instead of to the daemon.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        policy: Path | None = DEFAULT_POLICY,
+        daemon_env: Mapping[str, str] | None = None,
+        settings: Mapping[str, object] | None = None,
+        with_daemon: bool = True,
+        webhook: str | None = None,
+    ) -> None:
+        self.root = root
+        self.webhook_token = secrets.token_urlsafe(24)
+        self.api_token = secrets.token_urlsafe(24)
+        self.config_file = root / "config" / "api-server.env"
+        self.deployments = root / "deployments.jsonl"
+        self.socket = root / "supervisor.sock"
+        self._policy = policy
+        self._daemon_env = daemon_env or {}
+        self._settings = settings or {}
+        self._with_daemon = with_daemon
+        self._webhook = webhook
+        self._supervisor = Supervisor(root)
+        self._held: list[Held] = []
+        self.ports = Ports.free()
+        self.api = f"http://127.0.0.1:{self.ports.api}"
+        self.prometheus = f"http://127.0.0.1:{self.ports.prometheus}"
+        self.alertmanager = f"http://127.0.0.1:{self.ports.alertmanager}"
+        self.daemon = f"http://127.0.0.1:{self.ports.daemon}"
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self, progress: Progress = lambda _: None) -> None:
+        """Start everything and wait until it answers.
+
+        Raises:
+            StackError: naming the program that does not.
+        """
+        (self.root / "logs").mkdir(parents=True)
+        progress("making a PostgreSQL data folder")
+        await asyncio.to_thread(postgres.initialise, self.root / "postgres")
+        self._write_files()
+        await self._supervisor.start(self._programs())
+        progress("starting PostgreSQL, Prometheus and Alertmanager")
+        await asyncio.gather(
+            *(self.start_program(name) for name in ("postgres", "prometheus", "alertmanager"))
+        )
+        if self._with_daemon:
+            await self.start_program("sre-daemon")
+        await postgres.create_tables(self.ports.postgres)
+        progress("starting the API server and its traffic")
+        await self.start_program("api-server")
+        deployments.record(
+            self.deployments, self.config_file, "api-server", "release", "first deploy"
+        )
+        await self._answers("api-server", f"{self.api}/health")
+        await self.start_program("traffic-generator")
+        progress("waiting until everything answers")
+        await self._answers("prometheus", f"{self.prometheus}/-/ready")
+        await self._answers("alertmanager", f"{self.alertmanager}/-/ready")
+        if self._with_daemon:
+            await self._answers("sre-daemon", f"{self.daemon}/readyz")
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        for held in self._held:
+            await held.close()
+        self._held.clear()
+        await self._supervisor.stop()
+
+    def _write_files(self) -> None:
+        files.write_shop(self.root, self.ports)
+        files.write_prometheus(self.root, self.ports)
+        url = self._webhook or f"{self.daemon}/webhook/alertmanager"
+        files.write_alertmanager(self.root, url, self.webhook_token)
+        files.write_daemon(self.root, self.ports, self._policy, self._settings)
+
+    def _programs(self) -> list[Program]:
+        python, ports, root = sys.executable, self.ports, self.root
+        checkout = {"PYTHONPATH": str(files.CHECKOUT)}
+        alertmanager = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+        prometheus = shutil.which("prometheus")
+        if alertmanager is None or prometheus is None:
+            raise StackError("prometheus or alertmanager is not installed: run `make setup`")
+        return [
+            Program(
+                "postgres", postgres.command(root / "postgres", ports.postgres), {}, 100, "INT"
+            ),
+            Program(
+                "api-server",
+                [
+                    *(python, "-m", "stack.launch", "--env", str(self.config_file), "--"),
+                    *(python, "-m", "stack.api_server", "--port", str(ports.api)),
+                ],
+                checkout,
+                200,
+            ),
+            Program(
+                "traffic-generator", [python, "-m", "stack.traffic", "--url", self.api], checkout
+            ),
+            Program(
+                "prometheus",
+                [
+                    prometheus,
+                    f"--config.file={root}/config/prometheus.yml",
+                    f"--storage.tsdb.path={root}/prometheus",
+                    f"--web.listen-address=127.0.0.1:{ports.prometheus}",
+                    "--log.level=warn",
+                ],
+            ),
+            Program(
+                "alertmanager",
+                [
+                    alertmanager,
+                    f"--config.file={root}/alertmanager.yml",
+                    f"--storage.path={root}/alertmanager",
+                    f"--web.listen-address=127.0.0.1:{ports.alertmanager}",
+                    "--cluster.listen-address=",
+                    "--log.level=warn",
+                ],
+            ),
+            Program(
+                "sre-daemon",
+                [
+                    *(python, "-m", "sre_daemon.cli.main", "serve"),
+                    *("--config", f"{root}/daemon/sre-daemon.yaml"),
+                ],
+                self._daemon_environment(),
+                600,
+            ),
+        ]
+
+    def _daemon_environment(self) -> dict[str, str]:
+        passed = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+        return {
+            "SRE_DAEMON_WEBHOOK_TOKEN": self.webhook_token,
+            "SRE_DAEMON_API_TOKEN": self.api_token,
+            **passed,
+            **self._daemon_env,
+        }
+
+    async def _answers(self, program: str, url: str) -> None:
+        """Until the URL answers 200."""
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    while True:
+                        try:
+                            if (await http.get(url)).is_success:
+                                return
+                        except httpx.HTTPError:
+                            pass
+                        await asyncio.sleep(0.1)
+            except TimeoutError:
+                raise StackError(
+                    f"{program} does not answer at {url}; the end of its log:\n{self.log(program)}"
+                ) from None
+
+    # --- what an operator does
+    def config(self) -> dict[str, str]:
+        """The API server's configuration as it is in the file."""
+        return envfile.read(self.config_file)
+
+    async def redeploy(self, service: str, author: str, message: str) -> None:
+        """Restart a service with its configuration as it is now, and record that."""
+        deployments.record(self.deployments, self.config_file, service, author, message)
+        await self.stop_program(service)
+        await self.start_program(service)
+
+    async def deploy(self, values: Mapping[str, str], author: str, message: str) -> None:
+        """Change configuration values of the API server and redeploy it."""
+        for key, value in values.items():
+            envfile.change(self.config_file, key, value)
+        await self.redeploy("api-server", author, message)
+
+    async def inject(self, name: str) -> None:
+        """Break the shop as the fault of this name does."""
+        held = await FAULTS[name].inject(self)
+        if held is not None:
+            self._held.append(held)
+
+    async def heal(self) -> None:
+        """Back to the good configuration, as a person would."""
+        for held in self._held:
+            await held.close()
+        self._held.clear()
+        good = {key: files.GOOD[key] for key in ("DB_POOL_SIZE", "DB_POOL_TIMEOUT")}
+        await self.deploy(good, "release", "roll back")
+
+    # --- processes
+    async def status(self, program: str) -> tuple[str, int]:
+        """The state's name and the process id (0 when it does not run)."""
+        info: dict[str, Any] = await self._supervisor.call("getProcessInfo", program)
+        return info["statename"], info["pid"]
+
+    async def start_program(self, program: str) -> None:
+        """Start it, if it does not run."""
+        await self._quietly("startProcess", program, "ALREADY_STARTED")
+
+    async def stop_program(self, program: str) -> None:
+        """Stop it and wait, if it runs."""
+        await self._quietly("stopProcess", program, "NOT_RUNNING")
+
+    async def _quietly(self, method: str, program: str, fine: str) -> None:
+        try:
+            await self._supervisor.call(method, program)
+        except xmlrpc.client.Fault as fault:
+            if fine not in fault.faultString:
+                raise StackError(f"{method} {program}: {fault.faultString}") from fault
+
+    async def signal(self, program: str, number: int) -> None:
+        """Send a signal to the program's process alone, not to its children."""
+        _, pid = await self.status(program)
+        if pid:
+            os.kill(pid, number)
+
+    def log(self, program: str, lines: int = 20) -> str:
+        """The end of its log."""
+        path = self.root / "logs" / f"{program}.log"
+        if not path.exists():
+            return "(empty)"
+        return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:])

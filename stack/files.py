@@ -1,0 +1,127 @@
+"""The files of a running stack: the shop's configuration, Prometheus, Alertmanager, the daemon."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stack import postgres
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parent
+SERVICES = ("api-server", "postgres", "traffic-generator", "prometheus")
+GOOD = {
+    "DB_POOL_SIZE": "20",
+    "DB_POOL_TIMEOUT": "2",
+    "DB_HOST": "127.0.0.1",
+    "DB_NAME": postgres.DATABASE,
+    "DB_USER": postgres.USER,
+    "DB_PASSWORD": postgres.PASSWORD,
+    "SERVICE_NAME": "api-server",
+}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Free ports, one for each server."""
+
+    api: int
+    postgres: int
+    prometheus: int
+    alertmanager: int
+    daemon: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Five that nobody uses now."""
+        sockets = [socket.socket() for _ in range(5)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        numbers = [item.getsockname()[1] for item in sockets]
+        for item in sockets:
+            item.close()
+        return cls(*numbers)
+
+
+def write_shop(root: Path, ports: Ports) -> Path:
+    """The shop's configuration; the file that faults and repairs change."""
+    folder = root / "config"
+    folder.mkdir()
+    lines = [f"{key}={value}\n" for key, value in (GOOD | {"DB_PORT": str(ports.postgres)}).items()]
+    text = "# Configuration of the API server; it is read when the service is deployed.\n"
+    for name in ("api-server.env", "api-server.env.backup"):
+        (folder / name).write_text(text + "".join(lines), encoding="utf-8")
+    return folder / "api-server.env"
+
+
+def write_prometheus(root: Path, ports: Ports) -> Path:
+    """Scrapes and evaluates every second."""
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(CHECKOUT / "rules" / "shop.rules.yml")],
+        "alerting": {
+            "alertmanagers": [
+                {"static_configs": [{"targets": [f"127.0.0.1:{ports.alertmanager}"]}]}
+            ]
+        },
+        "scrape_configs": [
+            _job("prometheus", ports.prometheus),
+            _job("api-server", ports.api),
+            _job("sre-daemon", ports.daemon),
+        ],
+    }
+    return dump(config, root / "config" / "prometheus.yml")
+
+
+def _job(name: str, port: int) -> dict[str, Any]:
+    target = {"targets": [f"127.0.0.1:{port}"], "labels": {"service": name}}
+    return {"job_name": name, "static_configs": [target]}
+
+
+def write_alertmanager(root: Path, webhook: str, token: str) -> Path:
+    """The product's own example with short times, and the address and token of this run."""
+    yaml = YAML(typ="safe")
+    config = yaml.load((CHECKOUT / "alertmanager" / "alertmanager.yml").read_text("utf-8"))
+    for route in (config["route"], *config["route"].get("routes", ())):
+        route.update({"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"})
+    secret = root / "webhook-token"
+    secret.touch(mode=0o600)
+    secret.write_text(token)
+    for receiver in config["receivers"]:
+        for hook in receiver.get("webhook_configs", ()):
+            hook["url"] = webhook
+            hook["http_config"]["authorization"]["credentials_file"] = str(secret)
+    return dump(config, root / "alertmanager.yml")
+
+
+def write_daemon(
+    root: Path, ports: Ports, policy: Path | None, overrides: Mapping[str, object]
+) -> Path:
+    """The daemon's settings file."""
+    (root / "daemon").mkdir()
+    config: dict[str, object] = {
+        "listen": f"127.0.0.1:{ports.daemon}",
+        "data_dir": "data",
+        "prometheus": {"url": f"http://127.0.0.1:{ports.prometheus}"},
+        "alertmanagers": [f"http://127.0.0.1:{ports.alertmanager}"],
+        "config_root": str(root),
+        "runtime": {"kind": "supervisor", "socket": str(root / "supervisor.sock")},
+        "services": list(SERVICES),
+        "deployments": str(root / "deployments.jsonl"),
+        "guardrails": str(HERE / "guardrails.yaml"),
+        "health": str(HERE / "health.yaml"),
+        "runbooks": [str(HERE / "runbooks")],
+    }
+    if policy is not None:
+        config["policy"] = str(policy)
+    return dump(config | dict(overrides), root / "daemon" / "sre-daemon.yaml")
+
+
+def dump(data: Any, path: Path) -> Path:
+    """As YAML."""
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(data, file)
+    return path
