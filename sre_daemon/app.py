@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from sre_daemon.pipeline.worker import Worker
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.report.postmortem import Postmortem
 from sre_daemon.settings import Secrets, Settings, check_front_door
+from sre_daemon.store.base import Store
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.tasks import Tasks, race
 from sre_daemon.web.front import Front
@@ -50,6 +52,7 @@ from sre_daemon.web.server import build, listen
 log = structlog.get_logger(__name__)
 
 GAUGES_EVERY = 2.0
+OpenStore = Callable[[Path], Store]
 
 
 class Daemon:
@@ -63,7 +66,11 @@ class Daemon:
 
     @classmethod
     async def start(
-        cls, settings: Settings, secrets: Secrets, clock: Clock | None = None
+        cls,
+        settings: Settings,
+        secrets: Secrets,
+        clock: Clock | None = None,
+        open_store: OpenStore = SqlStore,
     ) -> "Daemon":
         """Start everything; the HTTP server last, so that what answers can also work.
 
@@ -74,7 +81,7 @@ class Daemon:
         check_front_door(settings, secrets)
         stack = AsyncExitStack()
         try:
-            return await cls._build(stack, settings, secrets, clock or SystemClock())
+            return await cls._build(stack, settings, secrets, clock or SystemClock(), open_store)
         except BaseException:
             await stack.aclose()
             raise
@@ -98,14 +105,19 @@ class Daemon:
 
     @classmethod
     async def _build(
-        cls, stack: AsyncExitStack, settings: Settings, secrets: Secrets, clock: Clock
+        cls,
+        stack: AsyncExitStack,
+        settings: Settings,
+        secrets: Secrets,
+        clock: Clock,
+        open_store: OpenStore,
     ) -> "Daemon":
         # One straight function, because the order of construction is what a reader wants to see.
         data = _own(stack, settings.data_dir)
         metrics = Metrics()
         tasks = Tasks()
         policy = PolicyFile(settings.policy)
-        store = SqlStore(data / "sre-daemon.sqlite3")
+        store = open_store(data / "sre-daemon.sqlite3")
         await store.open()
         stack.push_async_callback(store.close)
         await store.forget_claims()

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sys
 import xmlrpc.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,7 +36,8 @@ class Stack:
     """One running stack below `root`, an empty folder.
 
     `policy=None` leaves the key out of the daemon's settings; `settings` replaces keys of them;
-    `webhook` sends notifications there instead of to the daemon.
+    `webhook` sends notifications there instead of to the daemon; `daemon_command` are the
+    arguments of the Python that runs as the daemon.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Stack:
         settings: Mapping[str, object] | None = None,
         with_daemon: bool = True,
         webhook: str | None = None,
+        daemon_command: Sequence[str] = ("-m", "sre_daemon.cli.main", "serve"),
     ) -> None:
         self.root = root
         self.webhook_token = secrets.token_urlsafe(24)
@@ -60,6 +62,7 @@ class Stack:
         self._settings = settings or {}
         self._with_daemon = with_daemon
         self._webhook = webhook
+        self._daemon_command = daemon_command
         self._supervisor = Supervisor(root)
         self._held: list[Held] = []
         self.ports = Ports.free()
@@ -175,10 +178,7 @@ class Stack:
             ),
             Program(
                 "sre-daemon",
-                [
-                    *(python, "-m", "sre_daemon.cli.main", "serve"),
-                    *("--config", f"{root}/daemon/sre-daemon.yaml"),
-                ],
+                [python, *self._daemon_command, "--config", f"{root}/daemon/sre-daemon.yaml"],
                 self._daemon_environment(),
                 600,
             ),

@@ -59,6 +59,8 @@ class Story:
         self.screen.event((at - self.moments["fault"]).total_seconds(), event)
         if kind == "alert":
             self.mark("webhook", at)
+            # Prometheus is looked at a few times a second; the webhook cannot be earlier.
+            self.moments["firing"] = min(self.moments.get("firing", at), at)
         elif kind == "step" and data.get("tool"):
             self.mark("first_call", at)
         elif kind in {"diagnosis", "verdict"}:

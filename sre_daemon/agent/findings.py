@@ -6,7 +6,7 @@ supports nothing.
 
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,16 @@ def evaluate(finding: Finding, outcomes: Outcomes) -> Diagnosis | None:
         root_cause=fill(finding.root_cause, outcomes, "unknown") or finding.root_cause,
         confidence=finding.confidence,
         evidence=tuple(evidence),
-        contributing_factors=finding.contributing_factors,
+        contributing_factors=_filled(finding.contributing_factors, outcomes),
         affected_services=finding.affected_services,
-        ruled_out=finding.ruled_out,
+        ruled_out=_filled(finding.ruled_out, outcomes),
         missing=("a value that the proposed change needs",) if unknown else (),
         proposed=() if unknown else tuple(from_json(effect) for effect in effects),
     )
+
+
+def _filled(texts: Sequence[str], outcomes: Outcomes) -> tuple[str, ...]:
+    return tuple(fill(text, outcomes, "unknown") or text for text in texts)
 
 
 def fill(text: str, outcomes: Outcomes, unknown: str | None = None) -> str | None:

@@ -189,7 +189,12 @@ def _sections(lines: Sequence[str]) -> dict[str, str]:
 
 
 def _mentioned(finding: Finding) -> set[str]:
-    texts = [finding.root_cause, *(text for effect in finding.propose for text in effect.values())]
+    texts = [
+        finding.root_cause,
+        *finding.contributing_factors,
+        *finding.ruled_out,
+        *(text for effect in finding.propose for text in effect.values()),
+    ]
     return {condition.step for condition in finding.when} | {
         step for text in texts for step, _ in PLACEHOLDER.findall(text)
     }

@@ -132,7 +132,10 @@ class Verify:
         since: datetime | None,
     ) -> Wait:
         before = _progress(incident)
-        sentence = "; ".join(look.missing) or f"everything holds; for {proof.hold} to prove it"
+        sentence = (
+            "; ".join(look.missing)
+            or f"everything holds; {proof.hold.total_seconds():g} s of that prove it"
+        )
         events = []
         if sentence != before.get("sentence"):
             events.append(

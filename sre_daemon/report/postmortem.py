@@ -93,16 +93,26 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["line"] = line
+    environment.filters["code"] = code
     return environment
 
 
 def line(value: object, limit: int = 500) -> str:
     """Foreign text on one line of Markdown: no markup, no links, no invisible characters."""
-    text = " ".join(str(value).split())[:limit]
-    visible = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    visible = _visible(value, limit)
     for char in "\\`*_[]<>|#!":
         visible = visible.replace(char, f"\\{char}")
     return visible
+
+
+def code(value: object, limit: int = 300) -> str:
+    """Foreign text as code on one line; a bar would end the cell of a table."""
+    return f"`{_visible(value, limit).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def _visible(value: object, limit: int) -> str:
+    text = " ".join(str(value).split())[:limit]
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 def _write_once(path: Path, text: str) -> None:

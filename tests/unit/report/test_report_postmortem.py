@@ -56,6 +56,6 @@ def test_a_proven_repair_shows_numbers_and_cause():
     event = TimelineEvent("i1", AT, Kind.STATE, "verifying -> resolved")
     text = render(Facts(facts, [], [event], [], []))
     assert "repaired by the daemon and proven" in text
-    assert "| q | 9.0 | 0.5 |" in text
+    assert "| `q` | 9.0 | 0.5 |" in text
     assert "found in its output" in text
     assert "verifying -\\> resolved" in text

@@ -1,0 +1,66 @@
+"""kill -9 at every boundary: after the restart the incident goes on, and no effect happens twice."""
+
+import asyncio
+
+import pytest
+
+from tests.support.shop import running_shop
+
+MOMENTS = (
+    "after save investigating",
+    "after tool call",
+    "before save diagnosed",
+    "after save diagnosed",
+    "after save remediating",
+    "after plan forward",
+    "after intend config.set",
+    "before settle config.set",
+    "after settle config.set",
+    "after intend service.redeploy",
+    "before settle service.redeploy",
+    "before save verifying",
+    "after save verifying",
+    "before save resolved",
+    "after save resolved",
+    "before save closed",
+)
+
+
+async def break_at(shop, moment):
+    """One incident with one kill; everything that must hold afterwards."""
+    crash_at = shop.stack.root / "daemon" / "crash-at"
+    good, deploys = shop.file(), len(shop.deploys())
+    _, pid = await shop.stack.status("sre-daemon")
+    crash_at.write_text(moment)
+    await shop.stack.inject("pool-size")
+    name = await shop.incident()
+    incident = await shop.reaches(name, "closed", "escalated")
+    story = f"killed {moment}\n{await shop.story(name)}"
+    assert not crash_at.exists(), f"the moment never came: {story}"
+    assert (await shop.stack.status("sre-daemon"))[1] != pid
+    assert incident["state"] == "closed", story
+    assert incident["resolution"] == "proven", story
+    assert shop.file() == good, story
+    assert shop.deploys()[deploys:] == ["alice", "sre-daemon"], story
+    assert [effect["state"] for effect in incident["effects"]] == ["applied", "applied"], story
+    assert [run["outcome"] for run in incident["runs"]].count("running") == 0, story
+    await shop.quiet()
+
+
+@pytest.mark.timeout(900)
+async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path):
+    tmp_path.chmod(0o755)
+    command = ("-m", "tests.support.crashing_daemon")
+    async with running_shop(tmp_path / "shop", daemon_command=command) as shop:
+        for moment in MOMENTS:
+            async with asyncio.timeout(90):
+                await break_at(shop, moment)
+        # Every accepted notification belongs to an incident, and every incident came to its end.
+        with shop.database() as database:
+            stored = database.execute("SELECT count(*) FROM notifications").fetchone()[0]
+            reports = database.execute("SELECT sum(reports) FROM episodes").fetchone()[0]
+            states = dict(database.execute("SELECT state, count(*) FROM incidents GROUP BY state"))
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert stored >= len(MOMENTS)
+        assert reports >= len(MOMENTS)
+        assert states == {"closed": len(MOMENTS)}
