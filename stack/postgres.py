@@ -104,31 +104,30 @@ def command(data: Path, port: int) -> list[str]:
     return [*prefix(data.parent), str(binaries() / "postgres"), f"-D{data}", *options]
 
 
-async def connect(port: int) -> asyncpg.Connection:
+async def connect(port: int, database: str = DATABASE) -> asyncpg.Connection:
     """As the shop's user."""
     return await asyncpg.connect(
-        host="127.0.0.1", port=port, user=USER, password=PASSWORD, database=DATABASE, timeout=5
+        host="127.0.0.1", port=port, user=USER, password=PASSWORD, database=database, timeout=5
     )
 
 
 async def create_tables(port: int) -> None:
     """Wait for the server, make the database and its tables."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                connection = await asyncpg.connect(
-                    host="127.0.0.1",
-                    port=port,
-                    user=USER,
-                    password=PASSWORD,
-                    database="postgres",
-                    timeout=5,
-                )
-                break
-            except (OSError, asyncpg.PostgresError):
-                await asyncio.sleep(0.1)
+    connection = await _first_connection(port)
     await connection.execute(f"CREATE DATABASE {DATABASE}")
     await connection.close()
     connection = await connect(port)
     await connection.execute(SCHEMA)
     await connection.close()
+
+
+async def _first_connection(port: int) -> asyncpg.Connection:
+    """Asks until the server is up; it takes about a second. Raises TimeoutError after 20 s."""
+    deadline = asyncio.get_running_loop().time() + 20
+    while True:
+        try:
+            return await connect(port, "postgres")
+        except (OSError, asyncpg.PostgresError):
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError("PostgreSQL did not start within 20 s") from None
+            await asyncio.sleep(0.1)

@@ -99,18 +99,19 @@ class Supervisor:
         file = self._root / "supervisord.conf"
         file.touch(mode=0o600)
         file.write_text(configuration(self._root, programs), encoding="utf-8")
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "supervisor.supervisord",
-            "-c",
-            str(file),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=(self._root / "logs" / "supervisord.err").open("wb"),
-            preexec_fn=_die_with_parent,
-            start_new_session=True,
-        )
+        with (self._root / "logs" / "supervisord.err").open("wb") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "supervisor.supervisord",
+                "-c",
+                str(file),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+                preexec_fn=_die_with_parent,
+                start_new_session=True,
+            )
         async with asyncio.timeout(15):
             while True:
                 try:

@@ -21,17 +21,8 @@ class Client:
     """One daemon."""
 
     def __init__(self, url: str, token: str) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = url
-        try:
-            self._http = httpx.Client(
-                base_url=url, headers=headers, timeout=10, trust_env=False, follow_redirects=False
-            )
-        except (httpx.InvalidURL, UnicodeEncodeError) as failure:
-            raise ConfigError(
-                f"the address or the token of the daemon is unusable: {type(failure).__name__}",
-                "check --url, SRE_DAEMON_URL and SRE_DAEMON_API_TOKEN",
-            ) from None
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON answer. Raises Unreachable, Declined, ConfigError."""
@@ -43,9 +34,12 @@ class Client:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:
-            response = self._http.request(method, f"/api/v1{path}", **more)
+            with httpx.Client(timeout=10, trust_env=False, headers=self._headers) as http:
+                response = http.request(method, f"{self._url.rstrip('/')}/api/v1{path}", **more)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise ConfigError(f"{self._url} is no address", "--url http://HOST:PORT") from None
+        except UnicodeEncodeError:
+            raise ConfigError("the API token has characters that no token has") from None
         except httpx.HTTPError as failure:
             raise Unreachable(
                 f"no answer from {self._url}: {type(failure).__name__}",

@@ -1,6 +1,7 @@
 """kill -9 at every boundary: after the restart the incident goes on, and no effect happens twice."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +52,10 @@ async def break_at(shop, moment):
 async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path):
     tmp_path.chmod(0o755)
     command = ("-m", "tests.support.crashing_daemon")
-    async with running_shop(tmp_path / "shop", daemon_command=command) as shop:
+    # The daemon under test lives in the tests' own folder.
+    path = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    root = tmp_path / "shop"
+    async with running_shop(root, daemon_command=command, daemon_env=path) as shop:
         for moment in MOMENTS:
             async with asyncio.timeout(90):
                 await break_at(shop, moment)
