@@ -5,26 +5,33 @@ from pathlib import Path
 
 import pytest
 
+from stack.embedded import DEFAULT_POLICY
 from tests.support.shop import running_shop
 
-MOMENTS = (
-    "after save investigating",
-    "after tool call",
-    "before save diagnosed",
-    "after save diagnosed",
-    "after save remediating",
-    "after plan forward",
-    "after intend config.set",
-    "before settle config.set",
-    "after settle config.set",
-    "after intend service.redeploy",
-    "before settle service.redeploy",
-    "before save verifying",
-    "after save verifying",
-    "before save resolved",
-    "after save resolved",
-    "before save closed",
-)
+MOMENTS = {
+    "before anything is changed": (
+        "after save investigating",
+        "after tool call",
+        "before save diagnosed",
+        "after save diagnosed",
+        "after save remediating",
+        "after plan forward",
+    ),
+    "while the system is changed": (
+        "after intend config.set",
+        "before settle config.set",
+        "after settle config.set",
+        "after intend service.redeploy",
+        "before settle service.redeploy",
+    ),
+    "when the repair is done": (
+        "before save verifying",
+        "after save verifying",
+        "before save resolved",
+        "after save resolved",
+        "before save closed",
+    ),
+}
 
 
 async def break_at(shop, moment):
@@ -48,15 +55,19 @@ async def break_at(shop, moment):
     await shop.quiet()
 
 
-@pytest.mark.timeout(900)
-async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path):
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("when", MOMENTS)
+async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path, when):
     tmp_path.chmod(0o755)
+    policy = tmp_path / "policy.yaml"
+    # As many repairs as there are kills: the budget of the demo's policy is for one night.
+    policy.write_text(DEFAULT_POLICY.read_text().replace("per_hour: 10", "per_hour: 100"))
     command = ("-m", "tests.support.crashing_daemon")
     # The daemon under test lives in the tests' own folder.
     path = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    root = tmp_path / "shop"
-    async with running_shop(root, daemon_command=command, daemon_env=path) as shop:
-        for moment in MOMENTS:
+    root, moments = tmp_path / "shop", MOMENTS[when]
+    async with running_shop(root, policy=policy, daemon_command=command, daemon_env=path) as shop:
+        for moment in moments:
             async with asyncio.timeout(90):
                 await break_at(shop, moment)
         # Every accepted notification belongs to an incident, and every incident came to its end.
@@ -65,6 +76,6 @@ async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path)
             reports = database.execute("SELECT sum(reports) FROM episodes").fetchone()[0]
             states = dict(database.execute("SELECT state, count(*) FROM incidents GROUP BY state"))
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert stored >= len(MOMENTS)
-        assert reports >= len(MOMENTS)
-        assert states == {"closed": len(MOMENTS)}
+        assert stored >= len(moments)
+        assert reports >= len(moments)
+        assert states == {"closed": len(moments)}
