@@ -101,11 +101,12 @@ class Pool:
             raise PoolExhausted(
                 f"no connection within {limit:g} s (pool size {self.size})"
             ) from None
-        try:
-            with ACTIVE.labels(self._service).track_inprogress():
+        # A connection is in use until it is back: giving it back takes a round trip.
+        with ACTIVE.labels(self._service).track_inprogress():
+            try:
                 yield connection
-        finally:
-            await self._pool.release(connection)
+            finally:
+                await self._pool.release(connection)
 
 
 @web.middleware

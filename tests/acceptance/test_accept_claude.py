@@ -153,7 +153,8 @@ async def test_nothing_happens_that_the_policy_does_not_allow(tmp_path):
             "broken file": (good_agent.good, "version: 1\nmode: [", {"no_policy"}),
             "500": (good_agent.forbidden, None, {"value_out_of_bounds"}),
             "another file": (good_agent.other_file, None, {"effect_not_allowed"}),
-            "the host": (docker_run, None, {"agent_failed"}),
+            # Such an effect cannot even be said: there is no diagnosis, and no runbook either.
+            "the host": (docker_run, None, {"inconclusive"}),
             "lies": (liar, None, {"unsupported_evidence"}),
         }
         for case, (behaviour, policy, reasons) in cases.items():
