@@ -56,11 +56,14 @@ def parse(
     try:
         return model.model_validate(tree)
     except ValidationError as failure:
-        mistakes = [
-            f"{name}:{_line(tree, item['loc']) + first_line}: "
-            f"{'.'.join(map(str, item['loc'])) or 'document'}: {item['msg']}"
-            for item in failure.errors(include_url=False, include_context=False)
-        ]
+        found = failure.errors(include_url=False, include_context=False)
+        places = [item["loc"] for item in found]
+        mistakes = []
+        for item in found:
+            if item["type"] == "too_short" and any(_inside(item["loc"], place) for place in places):
+                continue  # a list that is only short because what is in it is wrong
+            line, path = _find(tree, item["loc"])
+            mistakes.append(f"{name}:{line + first_line}: {path or 'document'}: {item['msg']}")
         raise error("; ".join(mistakes), "see docs/configuration.md and docs/policy.md") from None
 
 
@@ -97,14 +100,26 @@ def _refuse_aliases(
         _refuse_aliases(child, name, error, first_line, seen)
 
 
-def _line(tree: Any, location: Sequence[int | str]) -> int:
-    """The 0-based line of the deepest part of `location` that exists in the tree."""
+Place = Sequence[int | str]
+
+
+def _inside(outer: Place, inner: Place) -> bool:
+    return len(inner) > len(outer) and tuple(inner[: len(outer)]) == tuple(outer)
+
+
+def _find(tree: Any, location: Place) -> tuple[int, str]:
+    """The 0-based line of the deepest part of `location` that exists, and the path to show.
+
+    A step between that is not in the file is the name of a variant, which pydantic adds.
+    """
     line, node = 0, tree
-    for step in location:
+    path: list[str] = []
+    for number, step in enumerate(location):
         if isinstance(node, CommentedMap) and step in node:
             line, node = node.lc.key(step)[0], node[step]
         elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
             line, node = node.lc.item(step)[0], node[step]
-        else:
-            break
-    return int(line)
+        elif number < len(location) - 1:
+            continue
+        path.append(str(step))
+    return int(line), ".".join(path)

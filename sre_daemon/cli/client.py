@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -21,7 +22,7 @@ class Client:
     """One daemon."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = url
+        self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def get(self, path: str, params: Sequence[tuple[str, str]] = ()) -> Any:
@@ -34,10 +35,15 @@ class Client:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:
-            with httpx.Client(timeout=10, trust_env=False, headers=self._headers) as http:
-                response = http.request(method, f"{self._url.rstrip('/')}/api/v1{path}", **more)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            address = urlsplit(self._url)
+            if address.scheme not in {"http", "https"} or not address.hostname:
+                raise ValueError
+            httpx.URL(self._url)
+        except (ValueError, httpx.InvalidURL):
             raise ConfigError(f"{self._url} is no address", "--url http://HOST:PORT") from None
+        try:
+            with httpx.Client(timeout=10, trust_env=False, headers=self._headers) as http:
+                response = http.request(method, f"{self._url}/api/v1{path}", **more)
         except UnicodeEncodeError:
             raise ConfigError("the API token has characters that no token has") from None
         except httpx.HTTPError as failure:
