@@ -49,10 +49,15 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look: what is still missing (empty: everything holds), and the numbers seen."""
+    """One look: what is still missing (empty: everything holds), and the numbers seen.
+
+    `ended`: when the last of the alerts ended, where it is known; one that fired and ended
+    between two looks was a gap, too.
+    """
 
     missing: Sequence[str]
     values: Mapping[str, float | None]
+    ended: datetime | None = None
 
 
 class Verify:
@@ -80,6 +85,8 @@ class Verify:
         progress = _progress(incident)
         if not look.missing:
             since = self._held_since(progress, proof, now)
+            if look.ended is not None:
+                since = max(since, min(look.ended, now))
             if now - since >= proof.hold:
                 return self._proven(incident, proof, look, now)
             return self._wait(incident, proof, look, now, since)
@@ -90,8 +97,11 @@ class Verify:
     async def _look(self, incident: Incident, proof: Proof) -> Look:
         missing: list[str] = []
         values: dict[str, float | None] = {}
+        ended = None
         if proof.alerts_resolved:
-            missing += await self._alerts(incident)
+            alerts = [item.alert for item in await self._store.alerts(incident.id)]
+            missing += await self._still_firing(alerts)
+            ended = max((alert.ends_at for alert in alerts if alert.ends_at), default=None)
         for query in proof.promql:
             try:
                 sample = await self._probe.sample(query)
@@ -101,10 +111,9 @@ class Verify:
             values[query] = sample.value
             if not sample.holds:
                 missing.append(f"does not hold: {query}")
-        return Look(missing, values)
+        return Look(missing, values, ended)
 
-    async def _alerts(self, incident: Incident) -> list[str]:
-        alerts = [item.alert for item in await self._store.alerts(incident.id)]
+    async def _still_firing(self, alerts: Sequence[Alert]) -> list[str]:
         try:
             states = await self._probe.alert_states(alerts)
         except TargetUnavailable as failure:
