@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -44,6 +45,8 @@ from sre_daemon.policy.source import PolicyFile
 from sre_daemon.report.postmortem import Postmortem
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.base import Store
+from sre_daemon.store.database import Database
+from sre_daemon.store.place import database
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.tasks import Tasks, race
 from sre_daemon.web.front import Front
@@ -52,7 +55,7 @@ from sre_daemon.web.server import build, listen
 log = structlog.get_logger(__name__)
 
 GAUGES_EVERY = 2.0
-OpenStore = Callable[[Path], Store]
+OpenStore = Callable[[Database], Store]
 
 
 class Daemon:
@@ -117,10 +120,11 @@ class Daemon:
         metrics = Metrics()
         tasks = Tasks()
         policy = PolicyFile(settings.policy)
-        store = open_store(data / "sre-daemon.sqlite3")
+        store = open_store(database(settings.store, data, _reveal(secrets.store_password)))
         await store.open()
         stack.push_async_callback(store.close)
-        await store.forget_claims()
+        replica = _replica(data)
+        await store.forget_claims(replica)
 
         observer = await stack.enter_async_context(
             Observer(
@@ -160,13 +164,14 @@ class Daemon:
         worker = Worker(
             store,
             stages.table(),
-            owner=f"{os.uname().nodename}:{os.getpid()}",
+            owner=replica,
             settings=settings.worker,
             clock=clock,
             metrics=metrics,
             on_move=moved,
         )
         worker.start(tasks)
+        tasks.spawn("listener", store.listen(worker.wake))
         stack.push_async_callback(tasks.stop)
 
         intake = Intake(store, observer.firing, settings.receiver.max_pending, metrics, worker.wake)
@@ -214,6 +219,14 @@ def _own(stack: AsyncExitStack, data: Path) -> Path:
     except OSError as failure:
         raise ConfigError(f"{data}: {failure.strerror}", "check data_dir and its owner") from None
     return data
+
+
+def _replica(data: Path) -> str:
+    """The name of whoever owns this data directory; it stays the same over restarts."""
+    file = data / "replica"
+    if not file.exists():
+        file.write_text(f"{os.uname().nodename}-{uuid.uuid4().hex[:8]}\n", encoding="utf-8")
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _investigator(

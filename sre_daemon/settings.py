@@ -114,8 +114,9 @@ class Settings(Group):
     """Address and port of the HTTP server; port 0 picks a free one."""
     data_dir: Path
     """SQLite file, post-mortems, transcripts, sockets: everything the daemon itself writes."""
-    store: Literal["sqlite"] = "sqlite"
-    """Where incidents live."""
+    store: str = Field(default="sqlite", pattern=r"^(sqlite|memory|postgres(ql)?://\S+)$")
+    """Where incidents live: `sqlite` (a file in data_dir), `postgresql://USER@HOST/DATABASE` for
+    several replicas, or `memory` (gone with the process)."""
     prometheus: PrometheusSettings
     """Where metrics and rules are read."""
     alertmanagers: tuple[HttpUrl, ...] = ()
@@ -167,6 +168,8 @@ class Secrets(Group):
     """SRE_DAEMON_WEBHOOK_TOKEN: what Alertmanager sends (bearer token, or basic auth password)."""
     api_token: SecretStr | None = None
     """SRE_DAEMON_API_TOKEN: for the API and the console."""
+    store_password: SecretStr | None = None
+    """SRE_DAEMON_STORE_PASSWORD: for `store: postgresql://…`."""
 
 
 VARIABLES = {
@@ -174,6 +177,7 @@ VARIABLES = {
     "anthropic_base_url": "ANTHROPIC_BASE_URL",
     "webhook_token": "SRE_DAEMON_WEBHOOK_TOKEN",
     "api_token": "SRE_DAEMON_API_TOKEN",
+    "store_password": "SRE_DAEMON_STORE_PASSWORD",
 }
 PATH_FIELDS = (
     "data_dir",

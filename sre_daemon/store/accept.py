@@ -1,8 +1,9 @@
 """Storing notifications: the bytes, and what correlation decided, in the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.domain.event import TimelineEvent
@@ -38,15 +39,20 @@ async def _known(connection: AsyncConnection, notifications: Sequence[Notificati
     by_key: dict[str, Incident] = {}
     for part in _parts(sorted(keys)):
         found = await connection.execute(
-            select(t.incidents).where(i.key.in_(part), i.state != State.CLOSED.value)
+            _locked(select(t.incidents).where(i.key.in_(part), i.state != State.CLOSED.value))
         )
         by_key.update({row.key: rows.incident(row) for row in found})
     by_id = {incident.id: incident for incident in by_key.values()}
     missing = sorted({item.incident_id for item in episodes.values()} - by_id.keys())
     for part in _parts(missing):
-        found = await connection.execute(select(t.incidents).where(i.id.in_(part)))
+        found = await connection.execute(_locked(select(t.incidents).where(i.id.in_(part))))
         by_id.update({row.id: rows.incident(row) for row in found})
     return Known(episodes, by_key, by_id, await _open_alerts(connection, sorted(by_id)))
+
+
+def _locked(query: Select[Any]) -> Select[Any]:
+    """What is decided about may not change meanwhile; a fixed order keeps lockers from each other."""
+    return query.order_by(t.incidents.c.id).with_for_update(key_share=True)
 
 
 async def _open_alerts(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:
@@ -122,7 +128,8 @@ async def require_fence(
 ) -> None:
     """Raise StoreConflict unless this fence is the newest and the incident in one of `states`."""
     i = t.incidents.c
-    row = (await connection.execute(select(i.fence, i.state).where(i.id == incident_id))).first()
+    query = select(i.fence, i.state).where(i.id == incident_id).with_for_update(key_share=True)
+    row = (await connection.execute(query)).first()
     if row is None or row.fence != fence:
         raise StoreConflict(f"incident {incident_id} belongs to another worker now")
     if states and State(row.state) not in states:

@@ -73,7 +73,7 @@ class Store(Protocol):
     """See the module."""
 
     async def open(self) -> None:
-        """Connect and bring the schema to this version. Raises MigrationFailed."""
+        """Connect and bring the schema to this version. Raises MigrationFailed, StoreUnavailable."""
         ...
 
     async def close(self) -> None:
@@ -108,8 +108,8 @@ class Store(Protocol):
         """Give a claim back; does nothing when it was lost."""
         ...
 
-    async def forget_claims(self) -> None:
-        """Give up every claim. Only for whoever knows that no other process works on this store."""
+    async def forget_claims(self, owner: str) -> None:
+        """Give up the claims of `OWNER/…`. Only for whoever knows that no other process has this name."""
         ...
 
     async def save(
@@ -232,4 +232,13 @@ class Store(Protocol):
 
     async def set_switch(self, name: str, value: str | None, at: datetime) -> None:
         """Set it, or remove it with None."""
+        ...
+
+    # --- the fleet
+    async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
+        """Whether the caller is the one to run this job now: it last ran at least `every` ago."""
+        ...
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when another process changed something; runs until it is cancelled."""
         ...
