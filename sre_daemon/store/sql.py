@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.domain.alert import Severity
@@ -18,11 +18,13 @@ from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.errors import StoreConflict
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
-from sre_daemon.store.accept import accept, add_events, require_fence
-from sre_daemon.store.base import Acted, Correlate, Totals
+from sre_daemon.store.accept import accept, add_events, require_fence, set_switch
+from sre_daemon.store.base import Acted, Correlation, Totals
 from sre_daemon.store.database import Database
 
 ACTIVE = (State.REMEDIATING.value, State.VERIFYING.value)
+# After so many missed turns a job's owner is gone.
+ORPHANED = 2.5
 BEGUN = tuple(s.value for s in EffectState if s not in {EffectState.PLANNED, EffectState.REFUSED})
 
 
@@ -47,13 +49,13 @@ class SqlStore:
 
     # --- intake
     async def accept(
-        self, notifications: Sequence[Notification], correlate: Correlate
+        self, notifications: Sequence[Notification], correlation: Correlation
     ) -> Mapping[str, int]:
         """See Store."""
 
         async def work(connection: AsyncConnection) -> Mapping[str, int]:
             await self._database.in_turn(connection)
-            actions = await accept(connection, notifications, correlate)
+            actions = await accept(connection, notifications, correlation)
             await self._database.announce(connection)
             return actions
 
@@ -372,19 +374,15 @@ class SqlStore:
     async def set_switch(self, name: str, value: str | None, at: datetime) -> None:
         """See Store."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(t.switches).where(t.switches.c.name == name))
-            if value is not None:
-                values = {"name": name, "value": rows.clean(value), "set_at": rows.number(at)}
-                await connection.execute(insert(t.switches).values(**values))
-
-        await self._database.write(work)
+        await self._database.write(lambda c: set_switch(c, name, value, at))
 
     async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
         """See Store."""
         j = t.jobs.c
         values = {"last_at": rows.number(now), "owner": owner}
-        due = update(t.jobs).where(j.name == job, j.last_at <= rows.number(now - every))
+        mine = (j.owner == owner) & (j.last_at <= rows.number(now - every))
+        orphaned = j.last_at <= rows.number(now - ORPHANED * every)
+        due = update(t.jobs).where(j.name == job, or_(mine, orphaned))
 
         async def work(connection: AsyncConnection) -> bool:
             known = select(t.jobs).where(j.name == job).with_for_update()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.event import Kind, TimelineEvent
@@ -13,8 +14,10 @@ from sre_daemon.domain.notification import StoredAlert, correlation_key
 from sre_daemon.domain.remediation import Direction, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
 from sre_daemon.errors import StoreConflict, StoreUnavailable
-from sre_daemon.store.base import Writes
+from sre_daemon.store.base import WATCHDOG, Writes
+from sre_daemon.store.tables import notifications
 from tests.support.clock import START
+from tests.support.correlation import Deciding, fixed
 from tests.support.factories import REDEPLOY, REPAIR, SET_POOL, alert, incident, notification
 
 LEASE = timedelta(seconds=30)
@@ -33,7 +36,7 @@ def episode(of, incident_id, *, at=START, opened=True, reports=1):
 async def put(store, *incidents, episodes=(), events=(), notifications=()):
     """Store incidents as intake would."""
     writes = Writes(opened=incidents, episodes=episodes, events=events, actions={"opened": 1})
-    return await store.accept(notifications, lambda *_: writes)
+    return await store.accept(notifications, Deciding(lambda *_: writes))
 
 
 async def claimed(store, item):
@@ -71,7 +74,7 @@ async def test_accept_keeps_bytes_incidents_episodes_and_events(store):
 
 
 async def test_accept_gives_back_what_was_counted(store):
-    counted = await store.accept([], lambda *_: Writes(actions={"opened": 3, "joined": 1}))
+    counted = await store.accept([], fixed(actions={"opened": 3, "joined": 1}))
     assert counted == {"opened": 3, "joined": 1}
 
 
@@ -82,7 +85,7 @@ async def test_accept_is_all_or_nothing(store):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await store.accept([notification(alert())], broken)
+        await store.accept([notification(alert())], Deciding(broken))
     twice = [episode(alert(), item.id), episode(alert(pod="other"), "no-such-incident")]
     with pytest.raises(StoreConflict):
         await put(store, item, episodes=twice)
@@ -97,11 +100,33 @@ async def test_correlation_sees_what_is_known_about_its_alerts_only(store):
     await put(store, first, second, episodes=[episode(mine, "i-1"), episode(other, "i-2")])
     seen = []
     await store.accept(
-        [notification(mine, group="")], lambda _, known: seen.append(known) or Writes()
+        [notification(mine, group="")],
+        Deciding(lambda _, known: seen.append(known) or Writes()),
     )
     assert list(seen[0].episodes) == [mine.identity]
     assert set(seen[0].by_id) == {"i-1"}
     assert dict(seen[0].open_alerts) == {"i-1": 1}
+
+
+async def test_correlation_knows_how_many_incidents_nobody_has_taken_up(store):
+    seen = []
+    await put(store, incident(id="i-1", key="1"), incident(id="i-2", key="2"))
+    await put(store, incident(id="i-3", key="3", state=State.INVESTIGATING))
+    await store.accept([], Deciding(lambda _, known: seen.append(known.waiting) or Writes()))
+    assert seen == [2]
+
+
+async def test_a_heartbeat_is_kept(store):
+    assert await store.switch(WATCHDOG) is None
+    await store.accept([], fixed(heartbeat=START))
+    await store.accept([], fixed(heartbeat=later(5)))
+    assert datetime.fromisoformat(await store.switch(WATCHDOG)) == later(5)
+
+
+async def test_what_was_stored_before_is_not_stored_again(store):
+    await store.accept([notification(alert(), body=b"")], fixed())
+    async with store._database.read() as connection:
+        assert (await connection.execute(select(notifications))).all() == []
 
 
 async def test_correlation_finds_the_open_incident_of_a_group_and_no_closed_one(store):
@@ -114,9 +139,9 @@ async def test_correlation_finds_the_open_incident_of_a_group_and_no_closed_one(
 
     key = correlation_key(said, said.alerts[0])
     await put(store, incident(id="i-old", key=key, state=State.CLOSED))
-    await store.accept([said], look)
+    await store.accept([said], Deciding(look))
     await put(store, incident(id="i-new", key=key))
-    await store.accept([said], look)
+    await store.accept([said], Deciding(look))
     assert [[i.id for i in known.values()] for known in seen] == [[], ["i-new"]]
 
 
@@ -180,7 +205,7 @@ async def test_two_intakes_at_once_open_one_incident(store):
         )
 
     said = [replace(notification(alert()), peer=str(number)) for number in range(12)]
-    counts = await asyncio.gather(*(store.accept([item], decide) for item in said))
+    counts = await asyncio.gather(*(store.accept([item], Deciding(decide)) for item in said))
     assert sum(count.get("opened", 0) for count in counts) == 1
     assert sum(count.get("joined", 0) for count in counts) == 11
     assert len(await store.incidents()) == 1
@@ -273,7 +298,7 @@ async def test_many_workers_never_claim_the_same_incident(store):
 async def test_a_save_compares_the_version(store):
     mine = await claimed(store, incident())
     joined = replace(mine, severity=Severity.WARNING)
-    await store.accept([], lambda *_: Writes(updated=[joined]))
+    await store.accept([], fixed(updated=[joined]))
     with pytest.raises(StoreConflict):
         await store.save(replace(mine, title="old news"), mine.fence, [note(mine)])
     fresh = await store.incident(mine.id)
@@ -492,14 +517,27 @@ async def test_a_switch_is_set_changed_and_removed(store):
     assert await store.switch("paused") is None
 
 
-async def test_a_job_runs_once_per_interval_whoever_asks(store):
+async def test_a_job_runs_once_per_interval_by_the_replica_that_has_it(store):
     minute = timedelta(minutes=1)
-    turns = [store.take_turn("poll", f"r-{n}", START, minute) for n in range(6)]
-    assert sorted(await asyncio.gather(*turns)) == [False] * 5 + [True]
-    assert not await store.take_turn("poll", "r-1", later(59), minute)
-    assert await store.take_turn("other", "r-1", later(59), minute)
-    turns = [store.take_turn("poll", f"r-{n}", later(60), minute) for n in range(6)]
-    assert sorted(await asyncio.gather(*turns)) == [False] * 5 + [True]
+
+    async def winners(at):
+        turns = [store.take_turn("poll", f"r-{n}", at, minute) for n in range(6)]
+        return [n for n, mine in enumerate(await asyncio.gather(*turns)) if mine]
+
+    (first,) = await winners(START)
+    assert await winners(later(59)) == []
+    assert await winners(later(60)) == [first]
+    assert await store.take_turn("other", "r-1", later(60), minute)
+
+
+async def test_the_job_of_a_dead_replica_is_taken_over_by_one(store):
+    minute = timedelta(minutes=1)
+    assert await store.take_turn("poll", "dead", START, minute)
+    turns = [store.take_turn("poll", f"r-{n}", later(149), minute) for n in range(6)]
+    assert not any(await asyncio.gather(*turns))
+    turns = [store.take_turn("poll", f"r-{n}", later(150), minute) for n in range(6)]
+    assert sum(await asyncio.gather(*turns)) == 1
+    assert not await store.take_turn("poll", "dead", later(151), minute)
 
 
 # --- life
@@ -513,13 +551,13 @@ async def test_a_cancelled_caller_does_not_cut_a_transaction_in_half(store):
         begun.set()
         return Writes(opened=[item], episodes=[episode(alert(), item.id)], events=[note(item)])
 
-    task = asyncio.create_task(store.accept([notification(alert())], decide))
+    task = asyncio.create_task(store.accept([notification(alert())], Deciding(decide)))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     # Intake takes turns, so this one is over only after that one.
-    await store.accept([], lambda *_: Writes())
+    await store.accept([], fixed())
     assert await store.incident(item.id) == item
     assert len(await store.episodes()) == 1
 

@@ -7,12 +7,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from sre_daemon.errors import ConfigError, DaemonError, StoreConflict, StoreUnavailable
-from sre_daemon.store.base import Writes
 from sre_daemon.store.place import database
 from sre_daemon.store.postgres import address
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.tables import metadata
 from stack.postgres import PASSWORD
+from tests.support.correlation import fixed
 from tests.support.factories import alert, incident, notification
 from tests.support.postgres import Server
 
@@ -32,7 +32,7 @@ async def replicas(postgres, tmp_path):
 async def put(store, number):
     new = incident(id=f"i-{number:05}", key=str(number))
     said = notification(alert(), body=b"%d" % number)
-    await store.accept([said], lambda *_: Writes(opened=[new]))
+    await store.accept([said], fixed(opened=[new]))
 
 
 async def patiently(call, *arguments):

@@ -15,18 +15,18 @@ from sqlalchemy import create_engine
 
 from sre_daemon.errors import MigrationFailed, StoreUnavailable
 from sre_daemon.store import schema
-from sre_daemon.store.base import Writes
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from sre_daemon.store.tables import metadata
+from tests.support.correlation import fixed
 from tests.support.factories import alert, incident, notification
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from sre_daemon.store.base import Writes
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
+from tests.support.correlation import fixed
 from tests.support.factories import alert, incident, notification
 
 async def main():
@@ -34,7 +34,7 @@ async def main():
     await store.open()
     for number in range(100_000):
         new = incident(id=f"i-{number:06}", key=str(number))
-        await store.accept([notification(alert(), body=b"%d" % number)], lambda *_: Writes(opened=[new]))
+        await store.accept([notification(alert(), body=b"%d" % number)], fixed(opened=[new]))
         print(number, flush=True)
 
 asyncio.run(main())
@@ -60,9 +60,7 @@ async def opened(tmp_path):
 
 async def put(store, number=1):
     new = incident(id=f"i-{number}", key=str(number))
-    await store.accept(
-        [notification(alert(), body=b"%d" % number)], lambda *_: Writes(opened=[new])
-    )
+    await store.accept([notification(alert(), body=b"%d" % number)], fixed(opened=[new]))
 
 
 @pytest.mark.parametrize("after", [3, 40, 150])
