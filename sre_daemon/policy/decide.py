@@ -132,7 +132,8 @@ def _ceiling(policy: Policy | None, rule: Rule | None) -> Refusal | None:
 def _diagnosis(rule: Rule, diagnosis: Diagnosis) -> Refusal | None:
     if not diagnosis.conclusive:
         return Reason.INCONCLUSIVE, REASONS[Reason.INCONCLUSIVE]
-    if diagnosis.confidence < rule.require.min_confidence:
+    # Not `<`: a confidence that is no number must not pass.
+    if not diagnosis.confidence >= rule.require.min_confidence:
         return Reason.LOW_CONFIDENCE, (
             f"confidence {diagnosis.confidence:.2f} is below the required "
             f"{rule.require.min_confidence:.2f}"

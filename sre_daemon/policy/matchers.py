@@ -1,9 +1,8 @@
 """Alertmanager's label matchers: `name="value"`, `!=`, `=~`, `!~`, alone or in a braced list.
 
 Read as Alertmanager reads them: values and names may be quoted (Go's escapes) or bare, a label
-that is missing counts as empty, and regular expressions match the whole value. Python's engine
-can take exponential time where Alertmanager's cannot, so expressions that could do that are
-refused when they are read.
+that is missing counts as empty, and regular expressions match the whole value. Two engines read
+them: what Python's reads otherwise than Go's, or could take exponential time for, is refused.
 """
 
 import re
@@ -15,12 +14,17 @@ from re import _parser as parser  # type: ignore[attr-defined] # of expressions 
 from typing import Any
 
 MAX_REGEX = 256
+MAX_VALUE = 256
+MAX_REPEAT = 1000
+MAX_WAYS = 10_000_000
+UNBOUNDED = 100
 TOKEN = re.compile(
     r"""\s*(?P<name>"(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]+)
         \s*(?P<op>=~|!~|!=|=)
         \s*(?P<value>"(?:[^"\\]|\\.)*"|[^\s{}!=~,\\"'`]*)\s*""",
     re.VERBOSE,
 )
+BARE = re.compile(r"""[^\s{}!=~,\\"'`]+""")
 ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"'}
 
 
@@ -46,13 +50,16 @@ class Matcher:
         """Whether the labels fulfil it."""
         actual = labels.get(self.name, "")
         if self.pattern is not None:
+            if len(actual) > MAX_VALUE:
+                # Values come from whoever writes the series; time grows with the cube of the length.
+                return False
             found = self.pattern.fullmatch(actual) is not None
             return found is (self.operator is Operator.MATCH)
         return (actual == self.value) is (self.operator is Operator.EQUAL)
 
     def __str__(self) -> str:
-        quoted = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.operator}"{quoted}"'
+        name = self.name if BARE.fullmatch(self.name) else _quote(self.name)
+        return f"{name}{self.operator}{_quote(self.value)}"
 
 
 def parse(text: str) -> tuple[Matcher, ...]:
@@ -94,6 +101,11 @@ def _matcher(found: re.Match[str]) -> Matcher:
     return Matcher(name, operator, value)
 
 
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
 def _unquote(text: str) -> str:
     if not text.startswith('"'):
         return text
@@ -107,45 +119,75 @@ def _escape(found: re.Match[str]) -> str:
         raise ValueError(f"unknown escape {found[0]!r} in a quoted value") from None
 
 
+# What Python accepts and Go refuses, or reads as something else: [:alpha:], {,3}, comments, other
+# flags than i, m and s, \Z, \u and \N; and what a later Python will read as an operation on sets.
+FOREIGN = re.compile(
+    r"\[:|\{,|\(\?#|\(\?[a-zA-Z]*[aLux][a-zA-Z]*[:)-]|\\[ZuUN]"
+    r"|\[\^?\[|\[[^\]]*(?:&&|--|\|\||~~)"
+)
+IGNORE_CASE = re.compile(r"\(\?[a-z]*i")
+ESCAPED_SIGN = re.compile(r"\\[^a-zA-Z]", re.DOTALL)
+
+
 def compile_regex(text: str) -> re.Pattern[str]:
-    """Compile an expression that cannot take exponential time.
+    """Compile an expression that means the same in Go and cannot take exponential time.
 
     Raises:
-        ValueError: too long, not an expression, or one that can explode.
+        ValueError: too long, not an expression, or one of those.
     """
     if len(text) > MAX_REGEX:
         raise ValueError(f"the expression is longer than {MAX_REGEX} characters")
+    plain = ESCAPED_SIGN.sub("_", text)
+    foreign = FOREIGN.search(plain)
+    if foreign is not None:
+        raise ValueError(f"{foreign[0]!r} in {text!r} is not read alike by Alertmanager")
+    if IGNORE_CASE.search(plain) and not text.isascii():
+        raise ValueError("ignoring case is only accepted for ASCII expressions")
     try:
-        tree = parser.parse(text)
-        _refuse_explosive(tree, repeated=False)
-        return re.compile(text, re.DOTALL)
+        # As in Go: \d, \w, \s and \b are ASCII, and a dot is not a newline.
+        if _ways(parser.parse(text, re.ASCII), repeated=False) > MAX_WAYS:
+            raise ValueError(f"{text!r} can be tried in too many ways; use fewer repetitions")
+        return re.compile(text, re.ASCII)
     except (re.error, RecursionError, OverflowError) as failure:
         raise ValueError(f"{text!r} is not a regular expression: {failure}") from None
 
 
-REPEATS = (tokens.MAX_REPEAT, tokens.MIN_REPEAT, tokens.POSSESSIVE_REPEAT)
+REPEATS = (tokens.MAX_REPEAT, tokens.MIN_REPEAT)
+REFUSED = (
+    tokens.GROUPREF,
+    tokens.GROUPREF_EXISTS,
+    tokens.ASSERT,
+    tokens.ASSERT_NOT,
+    tokens.ATOMIC_GROUP,
+    tokens.POSSESSIVE_REPEAT,
+)
 
 
-def _refuse_explosive(tree: Any, *, repeated: bool) -> None:
-    """A repetition or an alternative inside a repetition can be tried in exponentially many ways."""
+def _ways(tree: Any, *, repeated: bool) -> int:
+    """In how many ways the expression can be tried: each choice multiplies.
+
+    A repetition or an alternative inside a repetition has exponentially many.
+    """
+    ways = 1
     for operation, argument in tree:
+        if operation in REFUSED:
+            raise ValueError(
+                "back-references, look-around and possessive repetitions are not accepted"
+            )
+        if repeated and (operation in REPEATS or operation is tokens.BRANCH):
+            raise ValueError("a choice inside a repetition can explode; flatten it")
         if operation in REPEATS:
-            low, high, inner = argument
-            if repeated:
-                raise ValueError("a repetition inside a repetition can explode; flatten it")
-            _refuse_explosive(inner, repeated=(low, high) != (0, 1))
+            ways *= _repetition(*argument)
         elif operation is tokens.SUBPATTERN:
-            _refuse_explosive(argument[-1], repeated=repeated)
+            ways *= _ways(argument[-1], repeated=repeated)
         elif operation is tokens.BRANCH:
-            if repeated:
-                raise ValueError("an alternative inside a repetition can explode; rewrite it")
-            for branch in argument[1]:
-                _refuse_explosive(branch, repeated=repeated)
-        elif operation in {
-            tokens.GROUPREF,
-            tokens.GROUPREF_EXISTS,
-            tokens.ASSERT,
-            tokens.ASSERT_NOT,
-            tokens.ATOMIC_GROUP,
-        }:
-            raise ValueError("back-references, look-around and atomic groups are not accepted")
+            ways *= sum(_ways(branch, repeated=False) for branch in argument[1])
+    return ways
+
+
+def _repetition(low: int, high: int, inner: Any) -> int:
+    unbounded = high is tokens.MAXREPEAT
+    if max(low, 0 if unbounded else high) > MAX_REPEAT:
+        raise ValueError(f"a repetition can be {MAX_REPEAT} times at most")
+    times = UNBOUNDED if unbounded else high - low + 1
+    return times * _ways(inner, repeated=(low, high) != (0, 1))

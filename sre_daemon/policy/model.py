@@ -16,7 +16,7 @@ from sre_daemon.domain.effect import (
     ServiceRedeploy,
     ServiceRestart,
 )
-from sre_daemon.policy.matchers import Matcher, Operator, compile_regex, parse
+from sre_daemon.policy.matchers import MAX_VALUE, Matcher, Operator, compile_regex, parse
 from sre_daemon.settings import Duration
 
 NOT_BUILT = {
@@ -55,9 +55,9 @@ class Value(Part):
 
     type: Literal["integer", "number", "boolean", "string"]
     """How the text is read."""
-    min: float | None = None
+    min: float | None = Field(default=None, allow_inf_nan=False)
     """Smallest value, included."""
-    max: float | None = None
+    max: float | None = Field(default=None, allow_inf_nan=False)
     """Largest value, included."""
     enum: tuple[str, ...] | None = None
     """The only texts that are allowed."""
@@ -84,7 +84,9 @@ class Value(Part):
         """Whether this text is within the bounds."""
         if self.enum is not None and text not in self.enum:
             return False
-        if self.pattern is not None and compile_regex(self.pattern).fullmatch(text) is None:
+        if self.pattern is not None and (
+            len(text) > MAX_VALUE or compile_regex(self.pattern).fullmatch(text) is None
+        ):
             return False
         if self.type == "boolean":
             return text in {"true", "false"}
@@ -93,7 +95,8 @@ class Value(Part):
         form = INTEGER if self.type == "integer" else NUMBER
         if form.fullmatch(text) is None:
             return False
-        number = float(text)
+        # An integer beyond 2**53 would be rounded, perhaps into the bounds.
+        number = int(text) if self.type == "integer" else float(text)
         return (self.min is None or number >= self.min) and (self.max is None or number <= self.max)
 
 

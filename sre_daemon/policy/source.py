@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from sre_daemon.policy.file import Policy, load
+from sre_daemon import documents
+from sre_daemon.errors import PolicyFileError
+from sre_daemon.policy.file import Policy, parse
 
 
 class PolicyFile:
@@ -10,7 +12,7 @@ class PolicyFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._bytes: bytes | None = None
+        self._text: str | None = None
         self._policy: Policy | None = None
 
     def current(self) -> Policy | None:
@@ -21,13 +23,10 @@ class PolicyFile:
         """
         if self._path is None:
             return None
-        try:
-            content = self._path.read_bytes()
-        except OSError:
-            content = None
+        text = documents.read(self._path, PolicyFileError)
         # A file of a few kB from the page cache; parsing it costs more, so that is skipped.
-        if content is None or content != self._bytes:
-            self._policy = None
-            self._policy = load(self._path)
-            self._bytes = content
+        if text != self._text:
+            self._text = None
+            self._policy = parse(text, str(self._path))
+            self._text = text
         return self._policy

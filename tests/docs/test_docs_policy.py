@@ -1,0 +1,157 @@
+"""docs/policy.md says what the code does: its examples, keys, defaults, reasons and refusals."""
+
+import inspect
+import re
+from datetime import timedelta
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from sre_daemon.cli.main import app
+from sre_daemon.domain.effect import KINDS
+from sre_daemon.domain.verdict import REASONS, Reason
+from sre_daemon.executor import gate
+from sre_daemon.policy import limits
+from sre_daemon.policy.decide import decide
+from sre_daemon.policy.file import lint, parse
+from sre_daemon.policy.model import (
+    NOT_BUILT,
+    AllowConfigSet,
+    AllowPostmortem,
+    AllowService,
+    Limits,
+    PolicyDocument,
+    Require,
+    Rule,
+    Value,
+    Verify,
+)
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+SECTIONS = {
+    "## The file": [PolicyDocument],
+    "## A policy": [Rule],
+    "### `allow`": [AllowConfigSet, AllowService, AllowPostmortem],
+    "### `value`": [Value],
+    "### `require`": [Require],
+    "### `verify`": [Verify],
+    "### `limits`": [Limits],
+}
+NESTED = (Require(), Verify(), Limits())
+
+
+def rows(section, head):
+    """The cells of the table with this head in a section, without it."""
+    (body,) = re.findall(rf"^{re.escape(section)}$(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    table = body.split(f"| {head} |", 1)[1].split("\n\n")[0]
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in table.split("\n")[2:]
+    ]
+
+
+def examples(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def shown(field):
+    """A default as the page writes it."""
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value in NESTED:
+        return "see below"
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, timedelta):
+        seconds = int(value.total_seconds())
+        return f"`{seconds // 60}m`" if seconds % 60 == 0 else f"`{seconds}s`"
+    return f"`{str(value).lower()}`"
+
+
+def test_the_examples_parse_and_are_clean():
+    policies = [parse(text) for text in examples("yaml")]
+    assert [lint(policy) for policy in policies] == [[]]
+    assert len(policies[0].policies) == 2
+
+
+def test_the_example_shows_every_key():
+    (text,) = examples("yaml")
+    for models in SECTIONS.values():
+        for model in models:
+            for key in set(model.model_fields) - {"pattern"}:
+                assert re.search(rf"\b{key}:", text), key
+
+
+def test_every_key_is_listed_with_its_default():
+    for section, models in SECTIONS.items():
+        fields = {key: field for model in models for key, field in model.model_fields.items()}
+        listed = {row[0].strip("`"): row[1] for row in rows(section, "key | default | meaning")}
+        assert listed == {key: shown(field) for key, field in fields.items()}, section
+
+
+def test_bounds_are_the_ones_of_the_code():
+    meaning = {row[0].strip("`"): row[2] for row in rows("### `limits`", "key | default | meaning")}
+    for key, field in Limits.model_fields.items():
+        low, high = ([getattr(m, name, None) for m in field.metadata] for name in ("ge", "le"))
+        bounds = [value for value in (*low, *high) if value is not None]
+        if bounds:
+            assert meaning[key].endswith(f"; {min(bounds)} to {max(bounds)}.")
+
+
+def test_every_effect_is_listed_with_its_keys():
+    listed = {
+        row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1]))
+        for row in rows("### `allow`", "`effect` | further keys")
+    }
+    assert listed == {
+        "config.set": set(AllowConfigSet.model_fields) - {"effect"},
+        "service.restart": set(AllowService.model_fields) - {"effect"},
+        "service.redeploy": set(AllowService.model_fields) - {"effect"},
+        "postmortem.write": set(),
+    }
+    assert set(listed) == set(KINDS)
+
+
+def named(*modules):
+    source = "".join(inspect.getsource(module) for module in modules)
+    return {Reason[name] for name in re.findall(r"Reason\.([A-Z_]+)", source)}
+
+
+def test_the_table_of_reasons_is_the_one_of_the_code():
+    table = rows("## Reasons", "reason | given by | meaning")
+    decision = named(inspect.getmodule(decide), limits)
+    assert {Reason(row[0].strip("`")): row[2] for row in table} == {
+        reason: REASONS[reason] for reason in decision | named(gate)
+    }
+    # `explain` and the decision name the same; the gate asks `decide_effect` besides its own.
+    for reason, given, _ in table:
+        assert ("decision" in given) is (Reason(reason.strip("`")) in decision)
+        if Reason(reason.strip("`")) in named(gate):
+            assert "gate" in given
+
+
+def test_what_is_not_built_is_listed():
+    table = rows("## What is refused because it is not built yet", "key | what it would be")
+    listed = {key: row[1] for row in table for key in re.findall(r"`([^`]+)`", row[0])}
+    autonomy = {key for key in listed if key.startswith("autonomy: ")}
+    assert autonomy == {"autonomy: ask", "autonomy: shadow"}
+    assert {key: what for key, what in listed.items() if key not in autonomy} == NOT_BUILT
+
+
+def test_the_commands_print_what_the_page_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("policy.yaml").write_text(examples("yaml")[0], encoding="utf-8")
+    sessions = examples("console")
+    assert len(sessions) == 2
+    for session in sessions:
+        command, _, output = session.removeprefix("$ sre-daemon ").partition("\n")
+        result = CliRunner().invoke(app, command.split())
+        assert result.exit_code == 0
+        assert [line.split() for line in result.output.splitlines()] == [
+            line.split() for line in output.splitlines()
+        ]
+
+
+def test_the_demo_s_policy_parses():
+    assert lint(parse((ROOT / "stack" / "policy.yaml").read_text(encoding="utf-8"))) == []
