@@ -29,7 +29,7 @@ class Database(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close every connection; calls under way fail with StoreUnavailable."""
+        """Close every connection; calls that come later fail with StoreUnavailable."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -35,6 +35,6 @@ def failures(name: str) -> Iterator[None]:
         ) from failure
     except (SQLAlchemyError, sqlite3.Error, OSError) as failure:
         raise MigrationFailed(
-            f"{name} cannot be brought to this version: {failure}",
+            f"{name} cannot be brought to this version: {getattr(failure, 'orig', failure)}",
             "check that it is the daemon's own and answers, and that its disk has room",
         ) from failure

@@ -166,10 +166,12 @@ class SqlStore:
         if states:
             wanted = wanted.where(i.state.in_([state.value for state in states]))
         for name, value in (label or {}).items():
+            # A quote within a key or value is escaped, so these two can only be a whole entry.
             pair = rows.dump({name: value})[1:-1]
-            wanted = wanted.where(i.labels.contains(pair, autoescape=True))
+            first = i.labels.startswith("{" + pair, autoescape=True)
+            wanted = wanted.where(or_(first, i.labels.contains("," + pair, autoescape=True)))
         if query:
-            wanted = wanted.where(i.title.icontains(query, autoescape=True))
+            wanted = wanted.where(i.title.icontains(rows.clean(query), autoescape=True))
         if before:
             last = await self.incident(before)
             if last is None:

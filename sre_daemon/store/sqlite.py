@@ -6,7 +6,7 @@ half-way because another one wrote; readers have their own connections and never
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ class SqliteDatabase(Database):
     def __init__(self, file: Path) -> None:
         self._file = file
         self._turn = asyncio.Lock()
+        self._reads = asyncio.Semaphore(READERS)
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
 
@@ -50,15 +51,18 @@ class SqliteDatabase(Database):
             engine.dispose()
 
     async def close(self) -> None:
-        """See Database."""
+        """See Database. Calls under way end first; those that wait for their turn fail."""
         writer, reader, self._writer, self._reader = self._writer, self._reader, None, None
-        for engine in (writer, reader):
-            if engine is not None:
-                await engine.dispose()
+        async with self._turn, AsyncExitStack() as readers:
+            for _ in range(READERS):
+                await readers.enter_async_context(self._reads)
+            for engine in {writer, reader}:
+                if engine is not None:
+                    await engine.dispose()
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        async with _open(self._reader).connect() as connection:
+        async with self._reads, _open(self._reader).connect() as connection:
             yield connection
 
     async def _transaction(self, work: Work[R]) -> R:

@@ -297,13 +297,14 @@ async def test_many_workers_never_claim_the_same_incident(store):
 
 async def test_a_save_compares_the_version(store):
     mine = await claimed(store, incident())
-    joined = replace(mine, severity=Severity.WARNING)
+    joined = replace(mine, severity=Severity.WARNING, labels={"common": "yes"})
     await store.accept([], fixed(updated=[joined]))
     with pytest.raises(StoreConflict):
         await store.save(replace(mine, title="old news"), mine.fence, [note(mine)])
     fresh = await store.incident(mine.id)
     saved = await store.save(replace(fresh, title="new"), mine.fence, [note(mine)])
     assert (saved.title, saved.severity) == ("new", Severity.WARNING)
+    assert dict(saved.labels) == {"common": "yes"}
     assert len(await store.timeline(mine.id)) == 1
 
 
@@ -350,11 +351,19 @@ async def test_incidents_are_found_by_state_label_and_title_newest_first(store):
     assert await names((State.ESCALATED,)) == ["i-2"]
     assert await names(label={"service": "api"}) == ["i-1"]
     assert await names(label={"service": "api", "x": "2"}) == []
+    assert await names(label={"x": "1"}) == ["i-1"]
+    assert await names(label={"service": "a%"}) == []
     assert await names(query="disk full") == ["i-2"]
     assert await names(limit=2) == ["i-3", "i-2"]
     assert await names(before="i-2") == ["i-1"]
     assert await names(before="unknown") == []
     assert await store.incident("unknown") is None
+
+
+async def test_a_label_inside_another_one_is_not_found(store):
+    await put(store, incident(labels={'my"service': "api", "note": 'x,"service":"api"'}))
+    assert await store.incidents(label={"service": "api"}) == []
+    assert len(await store.incidents(label={'my"service': "api"})) == 1
 
 
 async def test_a_timeline_is_read_on_from_where_a_reader_was(store):
