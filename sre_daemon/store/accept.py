@@ -91,8 +91,8 @@ async def _write(connection: AsyncConnection, writes: Writes) -> None:
 async def _update_incident(connection: AsyncConnection, incident: Incident) -> None:
     """Only what correlation may change; the version grows, so that a worker notices."""
     values = rows.incident_values(incident)
-    changed = {name: values[name] for name in ("state", "severity", "rank", "updated_at", "data")}
-    changed["wake_at"] = values["wake_at"]
+    may = ("state", "severity", "rank", "labels", "updated_at", "wake_at", "data")
+    changed = {name: values[name] for name in may}
     await connection.execute(
         update(t.incidents)
         .where(t.incidents.c.id == incident.id)

@@ -7,7 +7,7 @@ database are mapped here and nowhere else.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ class Database:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._turn = asyncio.Lock()
+        self._reads = asyncio.Semaphore(READERS)
         self._writer: AsyncEngine | None = None
         self._reader: AsyncEngine | None = None
 
@@ -39,20 +40,24 @@ class Database:
         self._reader = _engine(self._file, "BEGIN", READERS)
 
     async def close(self) -> None:
-        """Close them; calls under way fail with StoreUnavailable."""
+        """Let calls under way end, refuse those that wait for their turn, close everything."""
         writer, reader, self._writer, self._reader = self._writer, self._reader, None, None
-        for engine in (writer, reader):
-            if engine is not None:
-                await engine.dispose()
+        async with self._turn, AsyncExitStack() as every:
+            for _ in range(READERS):
+                await every.enter_async_context(self._reads)
+            for engine in (writer, reader):
+                if engine is not None:
+                    await engine.dispose()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection that sees one moment of the data."""
-        if self._reader is None:
-            raise StoreUnavailable("the store is closed")
-        with _mapped():
-            async with self._reader.connect() as connection:
-                yield connection
+        async with self._reads:
+            if self._reader is None:
+                raise StoreUnavailable("the store is closed")
+            with _mapped():
+                async with self._reader.connect() as connection:
+                    yield connection
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[R]]) -> R:
         """One transaction. A cancelled caller does not cut it in half: it ends, unseen."""

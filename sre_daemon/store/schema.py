@@ -35,7 +35,7 @@ def migrate(file: Path) -> None:
         ) from failure
     except (SQLAlchemyError, sqlite3.Error, OSError) as failure:
         raise MigrationFailed(
-            f"{file} cannot be brought to this version: {failure}",
+            f"{file} cannot be brought to this version: {getattr(failure, 'orig', failure)}",
             "check that it is the daemon's file and that the disk has room",
         ) from failure
     finally:

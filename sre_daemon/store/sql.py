@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.domain.alert import Severity
@@ -180,10 +180,11 @@ class SqlStore:
         if states:
             wanted = wanted.where(i.state.in_([state.value for state in states]))
         for name, value in (label or {}).items():
-            pair = rows.dump({name: value})[1:-1]
-            wanted = wanted.where(i.labels.contains(pair, autoescape=True))
+            pair = func.json_each(i.labels).table_valued("key", "value")
+            same = (pair.c.key == rows.clean(name)) & (pair.c.value == rows.clean(value))
+            wanted = wanted.where(exists().where(same))
         if query:
-            wanted = wanted.where(i.title.icontains(query, autoescape=True))
+            wanted = wanted.where(i.title.icontains(rows.clean(query), autoescape=True))
         if before:
             last = await self.incident(before)
             if last is None:
