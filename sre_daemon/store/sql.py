@@ -167,9 +167,11 @@ class SqlStore:
             wanted = wanted.where(i.state.in_([state.value for state in states]))
         for name, value in (label or {}).items():
             # A quote within a key or value is escaped, so these two can only be a whole entry.
-            pair = rows.dump({name: value})[1:-1]
-            first = i.labels.startswith("{" + pair, autoescape=True)
-            wanted = wanted.where(or_(first, i.labels.contains("," + pair, autoescape=True)))
+            # `replace` is exact everywhere, where LIKE ignores the case in SQLite.
+            pair = rows.dump({rows.clean(name): rows.clean(value)})[1:-1]
+            entries = ("{" + pair, "," + pair)
+            found = [func.replace(i.labels, entry, "") != i.labels for entry in entries]
+            wanted = wanted.where(or_(*found))
         if query:
             wanted = wanted.where(i.title.icontains(rows.clean(query), autoescape=True))
         if before:
@@ -312,6 +314,7 @@ class SqlStore:
             .where(
                 e.direction == Direction.FORWARD.value,
                 e.state.in_(BEGUN),
+                e.intended_at.is_not(None),
                 or_(e.intended_at >= rows.number(since), active),
             )
             .order_by(e.incident_id, e.attempt, e.position)

@@ -5,12 +5,13 @@ half-way because another one wrote; readers have their own connections and never
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, StaticPool, create_engine, event
+from sqlalchemy import AsyncAdaptedQueuePool, Engine, NullPool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from sre_daemon.errors import StoreUnavailable
@@ -21,6 +22,8 @@ R = TypeVar("R")
 
 # Another process (a backup, a person) may hold the write lock this long before we say 503.
 BUSY_MS = 2000
+# One writer may wait for the next one this long.
+TURN_SECONDS = 4
 READERS = 4
 PRAGMAS = (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 
@@ -42,7 +45,7 @@ class SqliteDatabase(Database):
         self._reader = _engine(self._file, "BEGIN", READERS)
 
     def _migrate(self) -> None:
-        engine = create_engine(f"sqlite:///{self._file}")
+        engine = create_engine(f"sqlite:///{self._file}", poolclass=NullPool)
         prepare(engine, "BEGIN IMMEDIATE")
         try:
             with schema.failures(str(self._file)), engine.begin() as connection:
@@ -66,8 +69,17 @@ class SqliteDatabase(Database):
             yield connection
 
     async def _transaction(self, work: Work[R]) -> R:
-        async with self._turn, _open(self._writer).begin() as connection:
-            return await work(connection)
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            # Behind a lock each writer in turn would wait its full time; better to say no early.
+            raise StoreUnavailable("too many wait to write", "look at the store's disk") from None
+        try:
+            async with _open(self._writer).begin() as connection:
+                return await work(connection)
+        finally:
+            self._turn.release()
 
     async def in_turn(self, connection: AsyncConnection) -> None:
         """See Database: every transaction that writes has the file for itself."""
@@ -84,19 +96,27 @@ class MemoryDatabase(SqliteDatabase):
     """Gone with the process; for one-shot runs and tests."""
 
     def __init__(self) -> None:
-        super().__init__(Path(":memory:"))
+        # A name of its own, because the process shares what has the same one.
+        self._name = f"file:sre-daemon-{id(self)}?mode=memory&cache=shared&uri=true"
+        super().__init__(Path(self._name))
+        self._keeper: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         """See Database."""
-        # One connection is the database: a second one would see another, empty one.
-        engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
-        prepare(engine.sync_engine, "BEGIN IMMEDIATE")
-        async with engine.begin() as connection:
-            await connection.run_sync(schema.upgrade)
-        self._writer = self._reader = engine
+        # It lives as long as one connection does; those of the pool come and go.
+        self._keeper = sqlite3.connect(self._name, uri=True, check_same_thread=False)
+        await super().open()
+
+    async def close(self) -> None:
+        """See Database."""
+        await super().close()
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        # Connections that share memory lock each other out instead of seeing one moment.
         async with self._turn, super()._reading() as connection:
             yield connection
 
@@ -109,7 +129,11 @@ def _open(engine: AsyncEngine | None) -> AsyncEngine:
 
 def _engine(file: Path, begin: str, size: int) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{file}", pool_size=size, max_overflow=0, pool_timeout=30
+        f"sqlite+aiosqlite:///{file}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=30,
     )
     prepare(engine.sync_engine, begin)
     return engine
