@@ -3,8 +3,11 @@
 import asyncio
 import fcntl
 import os
+import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -25,6 +28,8 @@ from sre_daemon.executor.gate import Gate
 from sre_daemon.executor.hands import ProcessHands, tool_server, write_tool_settings
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
+from sre_daemon.intake.reconcile import Reconciler
+from sre_daemon.intake.rules import Rules
 from sre_daemon.metrics import Metrics
 from sre_daemon.notify.base import Notifier
 from sre_daemon.notify.webhook import WebhookChannel
@@ -32,18 +37,23 @@ from sre_daemon.observe import Observer
 from sre_daemon.pipeline.build import Stages
 from sre_daemon.pipeline.close import Close
 from sre_daemon.pipeline.decide import Decide
+from sre_daemon.pipeline.heartbeat import Heartbeat
 from sre_daemon.pipeline.investigate import Investigate
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Next
 from sre_daemon.pipeline.surroundings import RuleFacts
+from sre_daemon.pipeline.sweep import Sweep
 from sre_daemon.pipeline.triage import Triage
 from sre_daemon.pipeline.undo import Undo
 from sre_daemon.pipeline.verify import Verify
 from sre_daemon.pipeline.worker import Worker
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.report.postmortem import Postmortem
+from sre_daemon.schedule import Schedule
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.base import Store
+from sre_daemon.store.database import Database
+from sre_daemon.store.place import database
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.tasks import Tasks, race
 from sre_daemon.web.front import Front
@@ -52,7 +62,8 @@ from sre_daemon.web.server import build, listen
 log = structlog.get_logger(__name__)
 
 GAUGES_EVERY = 2.0
-OpenStore = Callable[[Path], Store]
+SWEEP = timedelta(seconds=15)
+OpenStore = Callable[[Database], Store]
 
 
 class Daemon:
@@ -112,85 +123,175 @@ class Daemon:
         clock: Clock,
         open_store: OpenStore,
     ) -> "Daemon":
-        # One straight function, because the order of construction is what a reader wants to see.
-        data = _own(stack, settings.data_dir)
-        metrics = Metrics()
-        tasks = Tasks()
-        policy = PolicyFile(settings.policy)
-        store = open_store(data / "sre-daemon.sqlite3")
-        await store.open()
-        stack.push_async_callback(store.close)
-        await store.forget_claims()
-
-        observer = await stack.enter_async_context(
-            Observer(
-                str(settings.prometheus.url),
-                [str(url) for url in settings.alertmanagers],
-                settings.prometheus.timeout.total_seconds(),
-                clock,
-            )
-        )
-        gate = Gate(data / "gate.sock", store, policy, observer, clock, metrics)
-        await gate.start()
-        stack.push_async_callback(gate.stop)
-        tools = write_tool_settings(settings, data / "tools.json")
-        executor = Executor(store, gate, ProcessHands(tools, gate.socket), clock, metrics)
-        undo = Undo(store, executor, clock, metrics)
-        investigator = _investigator(settings, secrets, tools, data, clock)
-        notifier = Notifier(_channels(stack, settings), store, tasks, clock, metrics)
-
-        async def moved(_: Incident, after: Incident, outcome: Next) -> None:
-            await notifier.moved(after, outcome.message)
-
-        stages = Stages(
-            Triage(store, observer, clock),
-            Investigate(
-                store,
-                investigator,
-                RuleFacts(observer),
-                settings.agent.deadline,
-                clock,
-                metrics,
-            ),
-            Decide(store, policy, observer, clock, metrics),
-            Remediate(store, executor, undo, clock),
-            Verify(store, observer, undo, clock, metrics),
-            Close(Postmortem(store, data / "postmortems"), clock),
-        )
-        worker = Worker(
-            store,
-            stages.table(),
-            owner=f"{os.uname().nodename}:{os.getpid()}",
-            settings=settings.worker,
-            clock=clock,
-            metrics=metrics,
-            on_move=moved,
-        )
-        worker.start(tasks)
-        stack.push_async_callback(tasks.stop)
-
-        intake = Intake(store, observer.firing, settings.receiver.max_pending, metrics, worker.wake)
-        await intake.start()
-        stack.push_async_callback(intake.stop)
+        base = await _foundation(stack, settings, secrets, clock, open_store)
+        notifier = Notifier(_channels(stack, settings), base.store, base.tasks, clock, base.metrics)
+        investigator = _investigator(base)
+        worker = await _worker(stack, base, investigator, notifier)
+        intake = await _intake(stack, base, worker, notifier)
         control = Control(
-            store, policy, observer, clock, metrics, investigator.engine, investigator.model
+            base.store,
+            base.policy,
+            base.observer,
+            clock,
+            base.metrics,
+            investigator.engine,
+            investigator.model,
         )
-        tasks.spawn("gauges", _gauges(control, clock))
-        front = Front(
-            store=store,
-            intake=intake,
-            parse=parse,
-            control=control,
-            clock=clock,
-            metrics=metrics,
-            receiver=settings.receiver,
-            webhook_token=_reveal(secrets.webhook_token),
-            api_token=_reveal(secrets.api_token),
-        )
-        runner, url = await listen(build(front), settings.host, settings.port)
-        stack.push_async_callback(runner.cleanup)
+        base.tasks.spawn("gauges", _gauges(control, clock))
+        url = await _front(stack, base, intake, control)
         log.info("ready", url=url, engine=investigator.engine, version=__version__)
-        return cls(stack, tasks, policy, url)
+        return cls(stack, base.tasks, base.policy, url)
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What everything else stands on."""
+
+    settings: Settings
+    secrets: Secrets
+    clock: Clock
+    data: Path
+    replica: str
+    metrics: Metrics
+    tasks: Tasks
+    policy: PolicyFile
+    store: Store
+    observer: Observer
+    tools: Path
+
+
+async def _foundation(
+    stack: AsyncExitStack,
+    settings: Settings,
+    secrets: Secrets,
+    clock: Clock,
+    open_store: OpenStore,
+) -> _Base:
+    data = _own(stack, settings.data_dir)
+    store = open_store(database(settings.store, data, _reveal(secrets.store_password)))
+    await store.open()
+    stack.push_async_callback(store.close)
+    replica = _replica(data)
+    await store.forget_claims(replica)
+    observer = await stack.enter_async_context(
+        Observer(
+            str(settings.prometheus.url),
+            [str(url) for url in settings.alertmanagers],
+            settings.prometheus.timeout.total_seconds(),
+            clock,
+        )
+    )
+    return _Base(
+        settings=settings,
+        secrets=secrets,
+        clock=clock,
+        data=data,
+        replica=replica,
+        metrics=Metrics(),
+        tasks=Tasks(),
+        policy=PolicyFile(settings.policy),
+        store=store,
+        observer=observer,
+        tools=write_tool_settings(settings, data / "tools.json"),
+    )
+
+
+async def _worker(
+    stack: AsyncExitStack, base: _Base, investigator: Investigator, notifier: Notifier
+) -> Worker:
+    """The gate, the executor and the stages, and the worker that drives them."""
+    store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
+    gate = Gate(base.data / "gate.sock", store, base.policy, base.observer, clock, metrics)
+    await gate.start()
+    stack.push_async_callback(gate.stop)
+    executor = Executor(store, gate, ProcessHands(base.tools, gate.socket), clock, metrics)
+    undo = Undo(store, executor, clock, metrics)
+    facts = RuleFacts(base.observer)
+    stages = Stages(
+        Triage(store, base.observer, clock),
+        Investigate(store, investigator, facts, known.agent.deadline, clock, metrics),
+        Decide(store, base.policy, base.observer, known.correlation.flaps, clock, metrics),
+        Remediate(store, executor, undo, clock),
+        Verify(store, base.observer, undo, clock, metrics),
+        Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),
+    )
+
+    async def moved(_: Incident, after: Incident, outcome: Next) -> None:
+        await notifier.moved(after, outcome.message)
+
+    worker = Worker(
+        store,
+        stages.table(),
+        owner=base.replica,
+        settings=known.worker,
+        clock=clock,
+        metrics=metrics,
+        on_move=moved,
+    )
+    worker.start(base.tasks)
+    base.tasks.spawn("listener", store.listen(worker.wake))
+    stack.push_async_callback(base.tasks.stop)
+    return worker
+
+
+async def _intake(stack: AsyncExitStack, base: _Base, worker: Worker, notifier: Notifier) -> Intake:
+    """What comes in, and the periodic jobs that find what did not."""
+    store, clock, known = base.store, base.clock, base.settings
+    schedule = Schedule(store, base.replica, clock)
+    rules = _rules(known)
+    intake = Intake(
+        store,
+        rules,
+        base.observer.firing,
+        known.receiver.max_pending,
+        base.metrics,
+        on_stored=worker.wake,
+        on_doubt=lambda: schedule.soon("reconcile"),
+    )
+    await intake.start()
+    stack.push_async_callback(intake.stop)
+    if known.alertmanagers:
+        receivers = known.reconcile.receivers
+        reconcile = Reconciler(
+            base.observer, store, intake, receivers, rules.watchdog, clock, base.metrics
+        )
+        schedule.every("reconcile", known.reconcile.interval, reconcile)
+    schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, clock))
+    heartbeat = Heartbeat(store, notifier, known.watchdog.stale_after, clock)
+    schedule.every("heartbeat", SWEEP, heartbeat)
+    schedule.start()
+    stack.push_async_callback(schedule.stop)
+    return intake
+
+
+async def _front(stack: AsyncExitStack, base: _Base, intake: Intake, control: Control) -> str:
+    """The HTTP server; its address."""
+    front = Front(
+        store=base.store,
+        intake=intake,
+        parse=parse,
+        control=control,
+        clock=base.clock,
+        metrics=base.metrics,
+        receiver=base.settings.receiver,
+        webhook_token=_reveal(base.secrets.webhook_token),
+        api_token=_reveal(base.secrets.api_token),
+    )
+    runner, url = await listen(build(front), base.settings.host, base.settings.port)
+    stack.push_async_callback(runner.cleanup)
+    return url
+
+
+def _rules(settings: Settings) -> Rules:
+    known = settings.correlation
+    return Rules(
+        labels=known.labels,
+        debounce=known.debounce,
+        storm=known.storm,
+        flaps=known.flaps,
+        late=known.late,
+        watchdog=settings.watchdog.alertname,
+    )
 
 
 def _reveal(secret: SecretStr | None) -> str:
@@ -216,12 +317,19 @@ def _own(stack: AsyncExitStack, data: Path) -> Path:
     return data
 
 
-def _investigator(
-    settings: Settings, secrets: Secrets, tools: Path, data: Path, clock: Clock
-) -> Investigator:
-    server = tool_server("investigate", tools)
+def _replica(data: Path) -> str:
+    """The name of whoever owns this data directory; it stays the same over restarts."""
+    file = data / "replica"
+    if not file.exists():
+        file.write_text(f"{os.uname().nodename}-{uuid.uuid4().hex[:8]}\n", encoding="utf-8")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _investigator(base: _Base) -> Investigator:
+    settings, clock = base.settings, base.clock
+    server = tool_server("investigate", base.tools)
     runbook = RunbookInvestigator(load_runbooks(settings.runbooks), server, clock)
-    key = secrets.anthropic_api_key
+    key = base.secrets.anthropic_api_key
     engine = settings.agent.engine
     if engine == "runbook" or (engine == "auto" and key is None):
         return runbook
@@ -229,9 +337,9 @@ def _investigator(
         raise ConfigError("agent.engine is claude", "set ANTHROPIC_API_KEY, or choose auto")
     profile = ClaudeProfile(
         model=settings.agent.model,
-        folder=data / "runs",
+        folder=base.data / "runs",
         api_key=key.get_secret_value(),
-        base_url=secrets.anthropic_base_url or "",
+        base_url=base.secrets.anthropic_base_url or "",
         max_turns=settings.agent.max_turns,
         max_budget_usd=settings.agent.max_budget_usd,
     )

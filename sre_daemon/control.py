@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -12,7 +13,7 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Observer
 from sre_daemon.policy.explain import explain
 from sre_daemon.policy.source import PolicyFile
-from sre_daemon.store.base import Store
+from sre_daemon.store.base import WATCHDOG, Store
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class Control:
             "paused": await self.store.switch("paused"),
             "engine": self.engine,
             "model": self.model,
+            "watchdog": await self.store.switch(WATCHDOG),
             "incidents": {str(state): count for state, count in totals.incidents.items()},
             "dependencies": await self.ready(),
         }
@@ -84,3 +86,5 @@ class Control:
         self.metrics.accepted.set(totals.accepted)
         self.metrics.settled.set(totals.settled)
         self.metrics.paused.set(await self.store.switch("paused") is not None)
+        seen = await self.store.switch(WATCHDOG)
+        self.metrics.watchdog.set(datetime.fromisoformat(seen).timestamp() if seen else 0)

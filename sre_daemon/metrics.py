@@ -97,8 +97,23 @@ class Metrics:
                 "recurred",
                 "suspect",
                 "unknown_resolved",
+                "heartbeat",
                 "rejected",
             ),
+        )
+        self.reconciliations = self._counter(
+            "reconciliations_total",
+            "Comparisons with what Alertmanager has, by how much of it could be read.",
+            outcome=("complete", "partial", "failed"),
+        )
+        self.reconcile_corrections = self._counter(
+            "reconcile_corrections_total",
+            "What webhooks missed and a comparison found.",
+            kind=("missed_firing", "missed_resolved", "suppressed", "unsuppressed"),
+        )
+        self.watchdog = self._gauge(
+            "watchdog_last_seen_timestamp_seconds",
+            "When the Watchdog alert was last notified; 0 when it never was.",
         )
         self.accepted = self._gauge("accepted", "Incidents ever opened (settled plus open).")
         self.settled = self._gauge("settled", "Incidents that are closed.")

@@ -5,8 +5,8 @@ The agent's tools read on their own, in another process; nothing they say is use
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,8 @@ from typing import Any, Self
 import httpx
 
 from sre_daemon.clock import Clock
-from sre_daemon.domain.alert import Alert
+from sre_daemon.domain.alert import Alert, AlertStatus
+from sre_daemon.domain.level import Level, LevelAlert
 from sre_daemon.errors import TargetUnavailable
 
 # A rule that was not evaluated for this long says nothing about now.
@@ -169,6 +170,37 @@ class Observer:
         except (KeyError, TypeError, ValueError) as failure:
             raise TargetUnavailable("Prometheus' list of rules cannot be read") from failure
 
+    async def level(self) -> Level:
+        """Every alert, as all Alertmanagers have them.
+
+        An alert is suppressed when any of them says so: silences are gossiped, but late.
+
+        Raises:
+            TargetUnavailable: none of the Alertmanagers answered usefully, or there is none.
+        """
+        answers = await asyncio.gather(
+            *(self._level(url) for url in self._alertmanagers), return_exceptions=True
+        )
+        known = [answer for answer in answers if isinstance(answer, list)]
+        if not known:
+            raise next(
+                (answer for answer in answers if isinstance(answer, BaseException)),
+                TargetUnavailable("no Alertmanager is configured", "set alertmanagers"),
+            )
+        alerts: dict[str, LevelAlert] = {}
+        for item in (item for answer in known for item in answer):
+            before = alerts.get(item.alert.identity)
+            held = item.suppressed or (before is not None and before.suppressed)
+            alerts[item.alert.identity] = replace(item, suppressed=held)
+        return Level(alerts, complete=len(known) == len(answers))
+
+    async def _level(self, url: str) -> list[LevelAlert]:
+        data = await self._get(f"{url}/api/v2/alerts", {})
+        try:
+            return [_level_alert(item) for item in data]
+        except (KeyError, TypeError, ValueError, AttributeError) as failure:
+            raise TargetUnavailable(f"the list of alerts of {url} cannot be read") from failure
+
     async def suppressed(self, alert: Alert) -> bool:
         """Whether an Alertmanager says that this alert is silenced or inhibited.
 
@@ -211,6 +243,19 @@ class Observer:
             return response.json()
         except ValueError as failure:
             raise TargetUnavailable(f"{url} did not answer JSON") from failure
+
+
+def _level_alert(item: Mapping[str, Any]) -> LevelAlert:
+    alert = Alert(
+        labels={str(name): str(value) for name, value in item["labels"].items()},
+        status=AlertStatus.FIRING,
+        starts_at=datetime.fromisoformat(item["startsAt"]).astimezone(UTC),
+        annotations={str(k): str(v) for k, v in item.get("annotations", {}).items()},
+        generator_url=str(item.get("generatorURL", "")),
+        fingerprint=str(item.get("fingerprint", "")),
+    )
+    receivers = tuple(receiver["name"] for receiver in item["receivers"])
+    return LevelAlert(alert, item["status"]["state"] == "suppressed", receivers)
 
 
 def _time(value: object) -> datetime | None:

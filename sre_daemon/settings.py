@@ -87,6 +87,41 @@ class ReceiverSettings(Group):
     """Requests waiting for the store; above it the answer is 503."""
 
 
+class CorrelationSettings(Group):
+    """How alerts become incidents."""
+
+    labels: tuple[str, ...] = ()
+    """Alerts with the same values of all of these labels are one incident, whatever their group."""
+    debounce: Duration = timedelta(seconds=2)
+    """An incident that is not critical is taken up only this long after its first alert."""
+    linger: Duration = timedelta(minutes=5)
+    """A resolved incident is closed after this time; an alert that comes back before reopens it."""
+    storm: int = Field(default=25, ge=1)
+    """With this many incidents waiting, new ones become members of one storm."""
+    flaps: int = Field(default=3, ge=1)
+    """An incident that came back this often is flapping: it stays with a person until it is quiet."""
+    late: Duration = timedelta(minutes=6)
+    """How long after a resolution a firing with an old start may be a late copy of another peer."""
+
+
+class ReconcileSettings(Group):
+    """The comparison with what Alertmanager has."""
+
+    interval: Duration = timedelta(minutes=1)
+    """Between two comparisons."""
+    receivers: tuple[str, ...] = Field(default=("sre-daemon",), min_length=1)
+    """The receivers in Alertmanager's configuration that post to this daemon."""
+
+
+class WatchdogSettings(Group):
+    """The alert that fires always, as a sign of life of the whole path."""
+
+    alertname: str = Field(default="Watchdog", min_length=1)
+    """Its name; it never becomes an incident."""
+    stale_after: Duration = timedelta(minutes=10)
+    """Once it was seen: when it is missing for this long, people are told."""
+
+
 class WorkerSettings(Group):
     """The worker pool."""
 
@@ -114,8 +149,9 @@ class Settings(Group):
     """Address and port of the HTTP server; port 0 picks a free one."""
     data_dir: Path
     """SQLite file, post-mortems, transcripts, sockets: everything the daemon itself writes."""
-    store: Literal["sqlite"] = "sqlite"
-    """Where incidents live."""
+    store: str = Field(default="sqlite", pattern=r"^(sqlite|memory|postgres(ql)?://\S+)$")
+    """Where incidents live: `sqlite` (a file in data_dir), `postgresql://USER@HOST/DATABASE` for
+    several replicas, or `memory` (gone with the process)."""
     prometheus: PrometheusSettings
     """Where metrics and rules are read."""
     alertmanagers: tuple[HttpUrl, ...] = ()
@@ -140,6 +176,12 @@ class Settings(Group):
     """The investigator."""
     receiver: ReceiverSettings = ReceiverSettings()
     """The webhook receiver."""
+    correlation: CorrelationSettings = CorrelationSettings()
+    """How alerts become incidents."""
+    reconcile: ReconcileSettings = ReconcileSettings()
+    """The comparison with what Alertmanager has."""
+    watchdog: WatchdogSettings = WatchdogSettings()
+    """The sign of life of the alerting path."""
     worker: WorkerSettings = WorkerSettings()
     """The worker pool."""
     notify: tuple[ChannelSettings, ...] = ()
@@ -167,6 +209,8 @@ class Secrets(Group):
     """SRE_DAEMON_WEBHOOK_TOKEN: what Alertmanager sends (bearer token, or basic auth password)."""
     api_token: SecretStr | None = None
     """SRE_DAEMON_API_TOKEN: for the API and the console."""
+    store_password: SecretStr | None = None
+    """SRE_DAEMON_STORE_PASSWORD: for `store: postgresql://…`."""
 
 
 VARIABLES = {
@@ -174,6 +218,7 @@ VARIABLES = {
     "anthropic_base_url": "ANTHROPIC_BASE_URL",
     "webhook_token": "SRE_DAEMON_WEBHOOK_TOKEN",
     "api_token": "SRE_DAEMON_API_TOKEN",
+    "store_password": "SRE_DAEMON_STORE_PASSWORD",
 }
 PATH_FIELDS = (
     "data_dir",

@@ -86,7 +86,8 @@ def write_alertmanager(root: Path, webhook: str, token: str) -> Path:
     yaml = YAML(typ="safe")
     config = yaml.load((CHECKOUT / "alertmanager" / "alertmanager.yml").read_text("utf-8"))
     for route in (config["route"], *config["route"].get("routes", ())):
-        route.update({"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h"})
+        repeat = "10s" if route is not config["route"] else "1h"  # the Watchdog's own route
+        route.update({"group_wait": "0s", "group_interval": "1s", "repeat_interval": repeat})
     secret = root / "webhook-token"
     secret.touch(mode=0o600)
     secret.write_text(token)
@@ -114,6 +115,8 @@ def write_daemon(
         "guardrails": str(HERE / "guardrails.yaml"),
         "health": str(HERE / "health.yaml"),
         "runbooks": [str(HERE / "runbooks")],
+        # Who plays with the shop wants to see the end, and to break it again in the same way.
+        "correlation": {"linger": "0s"},
     }
     if policy is not None:
         config["policy"] = str(policy)

@@ -48,3 +48,14 @@ class Incident:
         """A copy with these entries in `data`; None removes an entry."""
         merged = {**self.data, **values}
         return replace(self, data={k: v for k, v in merged.items() if v is not None})
+
+    @property
+    def recurrences(self) -> int:
+        """How often it came back after it was resolved."""
+        count = self.data.get("recurred")
+        return count if isinstance(count, int) else 0
+
+    @property
+    def storm(self) -> bool:
+        """Whether it stands for alerts that were too many to be told apart."""
+        return self.data.get("storm") is True

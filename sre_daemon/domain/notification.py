@@ -12,7 +12,9 @@ class Notification:
     """One accepted webhook body.
 
     `rejected` has one sentence for each alert of the body that could not be used; the body keeps
-    them. `truncated` is how many alerts Alertmanager left out of this notification.
+    them. `truncated` is how many alerts Alertmanager left out of this notification. `verified`
+    means that what it says was looked up at the source just now, so that a firing in it cannot
+    be a late copy. An empty `body` is stored already.
     """
 
     body: bytes
@@ -24,6 +26,7 @@ class Notification:
     alerts: Sequence[Alert]
     rejected: Sequence[str] = ()
     truncated: int = 0
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,19 @@ class StoredAlert:
     open: bool
 
 
-def correlation_key(notification: Notification, alert: Alert) -> str:
-    """What makes alerts one incident: tenant and group key; without a group key, the alert itself."""
-    if not notification.group_key:
-        return alert.identity
-    return identity(notification.tenant, {"": notification.group_key})
+def correlation_key(notification: Notification, alert: Alert, labels: Sequence[str] = ()) -> str:
+    """What makes alerts one incident.
+
+    The values of `labels`, where the alert has them all; else Alertmanager's group; without a
+    group the alert itself. Always within one tenant.
+    """
+    if labels and all(alert.labels.get(name) for name in labels):
+        return identity(notification.tenant, {name: alert.labels[name] for name in labels})
+    if notification.group_key:
+        return identity(notification.tenant, {"": notification.group_key})
+    return alert.identity
+
+
+def storm_key(tenant: str) -> str:
+    """The correlation key of a tenant's storm: the incident of alerts that are too many to part."""
+    return identity(tenant, {"": "", "storm": ""})

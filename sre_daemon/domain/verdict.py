@@ -54,6 +54,10 @@ class Reason(StrEnum):
     CLEARED = "cleared"
     RECURRED = "recurred"
     WRITTEN = "written"
+    STANDING = "standing"
+    FLAPPING = "flapping"
+    STORM = "storm"
+    QUIET = "quiet"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -95,6 +99,10 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.CLEARED: "The alert stopped by itself.",
         Reason.RECURRED: "The alert fired again.",
         Reason.WRITTEN: "The post-mortem is written.",
+        Reason.STANDING: "The alert came back; the answer of the first investigation stands.",
+        Reason.FLAPPING: "The alert comes and goes; another repair would not be worth more.",
+        Reason.STORM: "Too many alerts at once to look at each of them.",
+        Reason.QUIET: "None of its alerts fires any more.",
         Reason.INTERNAL_ERROR: "The daemon failed in a way nobody foresaw.",
     }
 )

@@ -6,63 +6,77 @@ the notification means nothing.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sre_daemon.domain.alert import Alert, AlertStatus, Severity
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import UNCLEARABLE, Event, State
-from sre_daemon.domain.notification import Notification, StoredAlert, correlation_key
+from sre_daemon.domain.notification import (
+    Notification,
+    StoredAlert,
+    correlation_key,
+    storm_key,
+)
 from sre_daemon.domain.verdict import Reason
+from sre_daemon.intake.rules import Rules
 from sre_daemon.store.base import Known, Writes
 
-# How long after a resolution a firing with an old start may be a late copy: what Alertmanagers of
-# one cluster may hold back ((peers - 1) x peer-timeout + group_interval + a minute), guessed.
-LATE = timedelta(minutes=6)
 MakeId = Callable[[datetime], str]
 
 
-def correlate(
-    notifications: Sequence[Notification],
-    known: Known,
-    make_id: MakeId,
-    confirmed: frozenset[str] = frozenset(),
-    late: timedelta = LATE,
-) -> Writes:
-    """What these notifications, in this order, change.
+@dataclass(frozen=True, slots=True)
+class Correlator:
+    """The decision as the store asks for it."""
 
-    `confirmed`: identities of alerts that are known to be firing now, so that no firing of theirs
-    is taken for a late copy.
-    """
-    work = _Work(known, make_id, confirmed, late)
-    for notification in notifications:
-        work.actions["rejected"] += len(notification.rejected)
-        for alert in notification.alerts:
-            work.report(notification, alert)
-    return work.writes()
+    rules: Rules
+    make_id: MakeId
+
+    def keys(self, notifications: Sequence[Notification]) -> Collection[str]:
+        """See Correlation."""
+        keys = {
+            correlation_key(item, alert, self.rules.labels)
+            for item in notifications
+            for alert in item.alerts
+        }
+        return keys | {storm_key(item.tenant) for item in notifications if item.alerts}
+
+    def decide(self, notifications: Sequence[Notification], known: Known) -> Writes:
+        """What these notifications, in this order, change."""
+        work = _Work(known, self.rules, self.make_id)
+        for notification in notifications:
+            work.actions["rejected"] += len(notification.rejected)
+            for alert in notification.alerts:
+                work.report(notification, alert)
+        return work.writes()
 
 
 @dataclass
 class _Work:
-    """The state of one correlation: what is known, overlaid with what was decided so far."""
+    """The state of one decision: what is known, overlaid with what was decided so far."""
 
     known: Known
+    rules: Rules
     make_id: MakeId
-    confirmed: frozenset[str]
-    late: timedelta
     episodes: dict[str, StoredAlert] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)
-    opened: set[str] = field(default_factory=set)
+    opened: dict[str, str] = field(default_factory=dict)
     closed_before: list[StoredAlert] = field(default_factory=list)
     open_change: Counter[str] = field(default_factory=Counter)
+    stormy: Counter[str] = field(default_factory=Counter)
     events: list[TimelineEvent] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
+    heartbeat: datetime | None = None
+    at: datetime | None = None
 
     def report(self, notification: Notification, alert: Alert) -> None:
         """One alert of one notification."""
-        at = notification.received_at
+        at = self.at = notification.received_at
+        if alert.labels.get("alertname") == self.rules.watchdog:
+            self._beat(alert, at)
+            return
         episode = self.episodes.get(alert.identity) or self.known.episodes.get(alert.identity)
         if episode is not None and episode.open:
             if alert.firing:
@@ -71,16 +85,22 @@ class _Work:
                 self._resolve(episode, alert, at)
         elif not alert.firing:
             self.actions["unknown_resolved"] += 1
-        elif episode is not None and self._late_copy(episode, alert, at):
+        elif episode is not None and self._late_copy(notification, episode, alert):
             self.actions["suspect"] += 1
         else:
             self._open(notification, alert, at, episode)
 
-    def _late_copy(self, episode: StoredAlert, alert: Alert, at: datetime) -> bool:
+    def _beat(self, alert: Alert, at: datetime) -> None:
+        """The Watchdog is the sign of life of the whole path and never a problem."""
+        self.actions["heartbeat"] += 1
+        if alert.firing:
+            self.heartbeat = max(at, self.heartbeat or at)
+
+    def _late_copy(self, notification: Notification, episode: StoredAlert, alert: Alert) -> bool:
         ended = episode.alert.ends_at or episode.last_seen
         return (
-            alert.identity not in self.confirmed
-            and at - episode.last_seen <= self.late
+            not notification.verified
+            and notification.received_at - episode.last_seen <= self.rules.late
             and alert.starts_at <= ended
         )
 
@@ -106,10 +126,15 @@ class _Work:
         self._clear(episode.incident_id, at)
 
     def _clear(self, incident_id: str, at: datetime) -> None:
-        """When no alert of the incident is open any more, it is over, unless an effect is under way."""
+        """When no alert of the incident is open any more, it is over, unless an effect is under way.
+
+        What flaps stays with the person who was told; the sweep ends it when it is quiet.
+        """
         incident = self._incident(incident_id)
         still = self.known.open_alerts.get(incident_id, 0) + self.open_change[incident_id]
         if still > 0 or incident is None or incident.state in UNCLEARABLE:
+            return
+        if incident.state is State.ESCALATED and incident.recurrences >= self.rules.flaps:
             return
         self._move(incident, Event.CLEARED, Reason.CLEARED, at, "all of its alerts stopped")
 
@@ -123,9 +148,14 @@ class _Work:
         if before is not None and alert.identity in self.episodes:
             # Opened and resolved within this batch: both episodes are written.
             self.closed_before.append(before)
-        incident = self._find(notification, alert)
+        key = correlation_key(notification, alert, self.rules.labels)
+        incident = self._find(key)
+        storming = incident is None and self._storming()
+        if storming:
+            key = storm_key(notification.tenant)
+            incident = self._find(key)
         if incident is None:
-            incident = self._begin(notification, alert, at)
+            incident = self._begin(key, alert, at, storm=storming)
             self.actions["opened"] += 1
         else:
             self._join(incident, alert, at)
@@ -133,27 +163,31 @@ class _Work:
         self.episodes[alert.identity] = StoredAlert(alert, incident.id, at, at, 1, open=True)
         self._note(incident.id, at, f"alert {alert.name} fires", alert)
 
-    def _find(self, notification: Notification, alert: Alert) -> Incident | None:
-        key = correlation_key(notification, alert)
-        for incident in self.incidents.values():
-            if incident.key == key and incident.state is not State.CLOSED:
-                return incident
-        return self.known.incidents.get(key)
+    def _storming(self) -> bool:
+        return self.known.waiting + len(self.opened) >= self.rules.storm
 
-    def _begin(self, notification: Notification, alert: Alert, at: datetime) -> Incident:
-        service = alert.labels.get("service") or alert.labels.get("job") or ""
+    def _find(self, key: str) -> Incident | None:
+        if key in self.opened:
+            return self.incidents[self.opened[key]]
+        known = self.known.incidents.get(key)
+        return self._incident(known.id) if known is not None else None
+
+    def _begin(self, key: str, alert: Alert, at: datetime, *, storm: bool) -> Incident:
+        held = alert.severity is not Severity.CRITICAL
         incident = Incident(
             id=self.make_id(at),
-            key=correlation_key(notification, alert),
-            title=f"{alert.name} on {service}" if service else alert.name,
+            key=key,
+            title="Storm: many alerts at once" if storm else _title(alert),
             state=State.TRIGGERED,
             severity=alert.severity,
-            labels=dict(alert.labels),
+            labels={} if storm else dict(alert.labels),
             created_at=at,
             updated_at=at,
+            wake_at=at + self.rules.debounce if held else None,
+            data={"storm": True} if storm else {},
         )
         self.incidents[incident.id] = incident
-        self.opened.add(incident.id)
+        self.opened[key] = incident.id
         return incident
 
     def _join(self, incident: Incident, alert: Alert, at: datetime) -> None:
@@ -162,12 +196,21 @@ class _Work:
             self.actions["recurred"] += 1
             self._move(incident, Event.RECURRED, Reason.RECURRED, at, f"{alert.name} fires again")
             incident = self.incidents[incident.id]
+            incident = incident.noting(recurred=incident.recurrences + 1)
+            self.incidents[incident.id] = incident
         worse = min(incident.severity, alert.severity, key=lambda severity: severity.rank)
         common = {k: v for k, v in incident.labels.items() if alert.labels.get(k) == v}
-        if worse is not incident.severity or common != dict(incident.labels):
-            self.incidents[incident.id] = replace(
-                incident, severity=Severity(worse), labels=common, updated_at=at
-            )
+        if worse is incident.severity and common == dict(incident.labels):
+            return
+        # A critical alert is not held back by what was there before.
+        urgent = incident.state is State.TRIGGERED and worse is Severity.CRITICAL
+        self.incidents[incident.id] = replace(
+            incident,
+            severity=worse,
+            labels=common,
+            updated_at=at,
+            wake_at=None if urgent else incident.wake_at,
+        )
 
     def _move(
         self, incident: Incident, event: Event, reason: Reason, at: datetime, why: str
@@ -193,6 +236,11 @@ class _Work:
         return self.incidents.get(incident_id) or self.known.by_id.get(incident_id)
 
     def _note(self, incident_id: str, at: datetime, summary: str, alert: Alert) -> None:
+        incident = self._incident(incident_id)
+        if incident is not None and incident.storm:
+            # The alerts themselves are kept; a line for each would bury everything else.
+            self.stormy[incident_id] += 1
+            return
         data = {
             "status": alert.status,
             "labels": dict(alert.labels),
@@ -202,10 +250,21 @@ class _Work:
 
     def writes(self) -> Writes:
         """Everything decided."""
+        new = set(self.opened.values())
+        for incident_id, count in self.stormy.items():
+            if self.at is not None:
+                summary = f"{count} reports of alerts in the storm"
+                self.events.append(TimelineEvent(incident_id, self.at, Kind.ALERT, summary))
         return Writes(
-            opened=[self.incidents[key] for key in self.opened],
-            updated=[i for i in self.incidents.values() if i.id not in self.opened],
+            opened=[self.incidents[key] for key in new],
+            updated=[i for i in self.incidents.values() if i.id not in new],
             episodes=[*self.closed_before, *self.episodes.values()],
             events=self.events,
             actions=self.actions,
+            heartbeat=self.heartbeat,
         )
+
+
+def _title(alert: Alert) -> str:
+    service = alert.labels.get("service") or alert.labels.get("job") or ""
+    return f"{alert.name} on {service}" if service else alert.name

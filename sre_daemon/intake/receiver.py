@@ -7,7 +7,7 @@ cannot be stored fails alone.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,7 +16,8 @@ import structlog
 from sre_daemon.domain.alert import Alert
 from sre_daemon.domain.notification import Notification
 from sre_daemon.errors import StoreError, StoreUnavailable, TargetUnavailable
-from sre_daemon.intake.correlate import correlate
+from sre_daemon.intake.correlate import Correlator
+from sre_daemon.intake.rules import Rules
 from sre_daemon.metrics import Metrics
 from sre_daemon.store.base import Known, Store, Writes
 from sre_daemon.tasks import Tasks
@@ -39,23 +40,27 @@ def make_id(at: datetime) -> str:
 
 
 class Intake:
-    """Between the receiver and the store."""
+    """Between the receiver and the store. `on_doubt`: something was said that is not the whole truth."""
 
     def __init__(
         self,
         store: Store,
+        rules: Rules,
         is_firing: IsFiring,
         max_pending: int,
         metrics: Metrics,
         on_stored: Callable[[], None],
+        on_doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
+        self._correlator = Correlator(rules, make_id)
         self._is_firing = is_firing
         self._queue: asyncio.Queue[tuple[Notification, asyncio.Future[None]]] = asyncio.Queue(
             max_pending
         )
         self._metrics = metrics
         self._on_stored = on_stored
+        self._on_doubt = on_doubt
         self._tasks = Tasks()
         self._open = False
 
@@ -86,6 +91,16 @@ class Intake:
                 f"{self._queue.maxsize} notifications wait to be stored", "send it again"
             ) from None
         await done
+
+    async def correct(self, notification: Notification) -> Mapping[str, int]:
+        """Store what a comparison with Alertmanager found; alerts counted by action.
+
+        Raises:
+            StoreUnavailable: it is not stored.
+        """
+        actions = await self._write([notification])
+        self._on_stored()
+        return actions
 
     async def _commit_loop(self) -> None:
         while True:
@@ -118,29 +133,23 @@ class Intake:
         """Keep the bytes of what correlation cannot digest: an error of ours, not of the sender's."""
         kept = [item for item, _ in batch]
         try:
-            await self._store.accept(kept, lambda *_: Writes())
+            await self._store.accept(kept, _Nothing())
         except StoreUnavailable as failure:
             _answer(batch, failure)
             return
         self._metrics.alerts.labels("rejected").inc(sum(len(item.alerts) for item in kept))
         _answer(batch, None)
 
-    async def _write(
-        self, notifications: Sequence[Notification], confirmed: frozenset[str] = frozenset()
-    ) -> None:
-        suspects: list[Notification] = []
-
-        def decide(items: Sequence[Notification], known: Known) -> Writes:
-            writes = correlate(items, known, make_id, confirmed)
-            if (writes.actions or {}).get("suspect"):
-                suspects.extend(items)
-            return writes
-
-        actions = await self._store.accept(notifications, decide)
+    async def _write(self, notifications: Sequence[Notification]) -> Mapping[str, int]:
+        if any(item.truncated for item in notifications):
+            # What was left out can only be found by looking.
+            self._on_doubt()
+        actions = await self._store.accept(notifications, self._correlator)
         for action, count in actions.items():
             self._metrics.alerts.labels(action).inc(count)
-        if suspects:
-            self._tasks.spawn("suspects", self._look_at(suspects))
+        if actions.get("suspect"):
+            self._tasks.spawn("suspects", self._look_at(notifications))
+        return actions
 
     async def _look_at(self, suspects: Sequence[Notification]) -> None:
         """A firing that may be a late copy: Prometheus knows. When it cannot say, it counts as real."""
@@ -153,18 +162,30 @@ class Intake:
         confirmed = frozenset(alert.identity for alert in firing)
         again = [
             # The bytes are stored already.
-            replace(item, body=b"", rejected=(), alerts=tuple(kept))
+            replace(item, body=b"", rejected=(), alerts=tuple(kept), verified=True)
             for item in suspects
             if (kept := [a for a in item.alerts if a.firing and a.identity in confirmed])
         ]
         if not again:
             return
         try:
-            await self._write(again, confirmed)
+            await self._write(again)
             self._on_stored()
         except StoreError as failure:
             # Alertmanager repeats what fires; nothing was acknowledged that is not stored.
             log.error("re-fired alerts not opened", error=failure.reason)
+
+
+class _Nothing:
+    """Keeps the bytes and changes nothing."""
+
+    def keys(self, _: Sequence[Notification]) -> Collection[str]:
+        """See Correlation."""
+        return ()
+
+    def decide(self, _: Sequence[Notification], __: Known) -> Writes:
+        """See Correlation."""
+        return Writes()
 
 
 def _answer(

@@ -25,10 +25,10 @@ TOLD = frozenset({State.ESCALATED, State.RESOLVED})
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is said."""
+    """What is said; without `incident_id` it is about the daemon itself."""
 
     incident_id: str
-    state: State
+    state: str
     severity: str
     title: str
     text: str
@@ -78,6 +78,14 @@ class Notifier:
         )
         waited = (self._clock.now() - incident.created_at).total_seconds()
         self._metrics.first_message.observe(waited)
+        self._send(message)
+
+    async def tell(self, title: str, text: str) -> None:
+        """Something about the daemon itself; returns at once."""
+        log.warning(title, text=text)
+        self._send(Message("", "daemon", "critical", title, text))
+
+    def _send(self, message: Message) -> None:
         for channel in self._channels:
             self._tasks.spawn(f"notify-{channel.name}", self._deliver(channel, message))
 
@@ -95,6 +103,8 @@ class Notifier:
             outcome, detail = "failed", str(failure.last_attempt.exception())
             log.error("message not delivered", channel=channel.name, error=detail)
         self._metrics.messages.labels(outcome).inc()
+        if not message.incident_id:
+            return
         await self._store.note(
             [
                 TimelineEvent(

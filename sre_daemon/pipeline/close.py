@@ -1,5 +1,6 @@
 """The end: the post-mortem is written from the facts in the store, and the incident is closed."""
 
+from datetime import timedelta
 from typing import Protocol
 
 from sre_daemon.clock import Clock
@@ -7,7 +8,7 @@ from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import Event
 from sre_daemon.domain.verdict import Reason
-from sre_daemon.pipeline.stage import Next, Outcome
+from sre_daemon.pipeline.stage import Next, Outcome, Wait
 
 
 class Writes(Protocol):
@@ -21,12 +22,16 @@ class Writes(Protocol):
 class Close:
     """State resolved."""
 
-    def __init__(self, report: Writes, clock: Clock) -> None:
+    def __init__(self, report: Writes, linger: timedelta, clock: Clock) -> None:
         self._report = report
+        self._linger = linger
         self._clock = clock
 
     async def __call__(self, incident: Incident) -> Outcome:
-        """Write, close."""
+        """Wait whether it comes back; write, close."""
+        over = incident.updated_at + self._linger
+        if self._clock.now() < over:
+            return Wait(over)
         path = await self._report.write(incident)
         event = TimelineEvent(
             incident.id,

@@ -54,12 +54,14 @@ class Decide:
         store: Store,
         policy: PolicySource,
         samples: Samples,
+        flaps: int,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._policy = policy
         self._samples = samples
+        self._flaps = flaps
         self._clock = clock
         self._metrics = metrics
 
@@ -68,6 +70,10 @@ class Decide:
         diagnosis = wire.diagnosis_from_json(incident.data.get("diagnosis"))
         if diagnosis is None:
             return Escalate(Reason.INCONCLUSIVE, "there is no diagnosis to decide about")
+        if incident.recurrences >= self._flaps:
+            return Escalate(
+                Reason.FLAPPING, f"it came back {incident.recurrences} times; it needs a person"
+            )
         policy, verdict = await self._verdict(incident, diagnosis)
         self._metrics.verdicts.labels(verdict.policy, verdict.decision, verdict.reason).inc()
         event = TimelineEvent(

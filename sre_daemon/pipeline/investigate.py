@@ -1,7 +1,8 @@
 """The investigation: gathers what code can know, runs the investigator, records every step."""
 
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 PREVIEW = 400
 MAX_OUTPUT = 60_000
 EARLIER = 5
+STORM_NAMES = 8
 
 
 class Surroundings(Protocol):
@@ -67,7 +69,12 @@ class Investigate:
     async def __call__(self, incident: Incident) -> Outcome:
         """One run; an inconclusive or failed one goes to a person with what was found."""
         await self._store.interrupt_runs(incident.id, self._clock.now())
+        standing = _standing(incident)
+        if standing is not None:
+            return standing
         alerts = await self._store.alerts(incident.id)
+        if incident.storm:
+            return Escalate(Reason.STORM, _storm(alerts))
         run = Run(
             id=f"{incident.id}-r{secrets.token_hex(3)}",
             incident_id=incident.id,
@@ -197,6 +204,23 @@ class Investigate:
             message = "; ".join(diagnosis.missing) or REASONS[Reason.INCONCLUSIVE]
             return Escalate(Reason.INCONCLUSIVE, message, notes, [event])
         return Next(Event.DIAGNOSED, Reason.DIAGNOSED, diagnosis.root_cause, notes, [event])
+
+
+def _standing(incident: Incident) -> Outcome | None:
+    """The answer to what came back: no second investigation buys more than the first one."""
+    diagnosis = wire.diagnosis_from_json(incident.data.get("diagnosis"))
+    if incident.recurrences == 0 or diagnosis is None:
+        return None
+    if not diagnosis.conclusive:
+        return Escalate(Reason.INCONCLUSIVE, "it came back, and its cause was not found before")
+    return Next(Event.DIAGNOSED, Reason.STANDING, f"as before: {diagnosis.root_cause}")
+
+
+def _storm(alerts: Sequence[StoredAlert]) -> str:
+    """What a person must know of a storm first: how many, and of what."""
+    names = Counter(item.alert.name for item in alerts if item.open)
+    most = ", ".join(f"{count} {name}" for name, count in names.most_common(STORM_NAMES))
+    return f"{names.total()} alerts of {len(names)} names at once: {most}"
 
 
 def _sentence(diagnosis: Diagnosis) -> str:

@@ -1,52 +1,68 @@
 """Storing notifications: the bytes, and what correlation decided, in the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.domain.notification import Notification, StoredAlert, correlation_key
+from sre_daemon.domain.notification import Notification, StoredAlert
 from sre_daemon.errors import StoreConflict
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
-from sre_daemon.store.base import Correlate, Known, Writes
+from sre_daemon.store.base import WATCHDOG, Correlation, Known, Writes
 
 # SQLite takes up to 32,766 parameters in one statement.
 CHUNK = 5000
 
 
 async def accept(
-    connection: AsyncConnection, notifications: Sequence[Notification], correlate: Correlate
+    connection: AsyncConnection, notifications: Sequence[Notification], correlation: Correlation
 ) -> Mapping[str, int]:
-    """Insert the raw notifications, read what is known, write what `correlate` decides."""
-    if notifications:
-        raw = [rows.notification_values(item) for item in notifications]
+    """Insert the raw notifications, read what is known, write what `correlation` decides."""
+    raw = [rows.notification_values(item) for item in notifications if item.body]
+    if raw:
         await connection.execute(insert(t.notifications), raw)
-    writes = correlate(notifications, await _known(connection, notifications))
+    known = await _known(connection, notifications, correlation)
+    writes = correlation.decide(notifications, known)
     await _write(connection, writes)
     return dict(writes.actions or {})
 
 
-async def _known(connection: AsyncConnection, notifications: Sequence[Notification]) -> Known:
+async def _known(
+    connection: AsyncConnection, notifications: Sequence[Notification], correlation: Correlation
+) -> Known:
     identities = {alert.identity for item in notifications for alert in item.alerts}
-    keys = {correlation_key(item, alert) for item in notifications for alert in item.alerts}
+    keys = sorted(correlation.keys(notifications))
     episodes = await _newest_episodes(connection, sorted(identities))
     i = t.incidents.c
     by_key: dict[str, Incident] = {}
-    for part in _parts(sorted(keys)):
+    for part in _parts(keys):
         found = await connection.execute(
-            select(t.incidents).where(i.key.in_(part), i.state != State.CLOSED.value)
+            _locked(select(t.incidents).where(i.key.in_(part), i.state != State.CLOSED.value))
         )
         by_key.update({row.key: rows.incident(row) for row in found})
     by_id = {incident.id: incident for incident in by_key.values()}
     missing = sorted({item.incident_id for item in episodes.values()} - by_id.keys())
     for part in _parts(missing):
-        found = await connection.execute(select(t.incidents).where(i.id.in_(part)))
+        found = await connection.execute(_locked(select(t.incidents).where(i.id.in_(part))))
         by_id.update({row.id: rows.incident(row) for row in found})
-    return Known(episodes, by_key, by_id, await _open_alerts(connection, sorted(by_id)))
+    open_alerts = await _open_alerts(connection, sorted(by_id))
+    return Known(episodes, by_key, by_id, open_alerts, await _waiting(connection))
+
+
+async def _waiting(connection: AsyncConnection) -> int:
+    counted = select(func.count()).where(t.incidents.c.state == State.TRIGGERED.value)
+    return (await connection.execute(counted)).scalar_one()
+
+
+def _locked(query: Select[Any]) -> Select[Any]:
+    """What is decided about may not change meanwhile; a fixed order keeps lockers from each other."""
+    return query.order_by(t.incidents.c.id).with_for_update(key_share=True)
 
 
 async def _open_alerts(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:
@@ -86,6 +102,18 @@ async def _write(connection: AsyncConnection, writes: Writes) -> None:
     for episode in writes.episodes:
         await _write_episode(connection, episode)
     await add_events(connection, writes.events)
+    if writes.heartbeat is not None:
+        await set_switch(connection, WATCHDOG, writes.heartbeat.isoformat(), writes.heartbeat)
+
+
+async def set_switch(
+    connection: AsyncConnection, name: str, value: str | None, at: datetime
+) -> None:
+    """Set a switch, or remove it with None."""
+    await connection.execute(delete(t.switches).where(t.switches.c.name == name))
+    if value is not None:
+        values = {"name": name, "value": rows.clean(value), "set_at": rows.number(at)}
+        await connection.execute(insert(t.switches).values(**values))
 
 
 async def _update_incident(connection: AsyncConnection, incident: Incident) -> None:
@@ -122,7 +150,8 @@ async def require_fence(
 ) -> None:
     """Raise StoreConflict unless this fence is the newest and the incident in one of `states`."""
     i = t.incidents.c
-    row = (await connection.execute(select(i.fence, i.state).where(i.id == incident_id))).first()
+    query = select(i.fence, i.state).where(i.id == incident_id).with_for_update(key_share=True)
+    row = (await connection.execute(query)).first()
     if row is None or row.fence != fence:
         raise StoreConflict(f"incident {incident_id} belongs to another worker now")
     if states and State(row.state) not in states:

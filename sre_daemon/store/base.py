@@ -5,8 +5,8 @@ was claimed and raise StoreConflict when it is no longer the newest: a worker th
 can write nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,6 +18,9 @@ from sre_daemon.domain.notification import Notification, StoredAlert
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, ToolCall
 
+# The switch that holds when the Watchdog alert was last seen.
+WATCHDOG = "watchdog"
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -25,27 +28,42 @@ class Known:
 
     `episodes`: the newest episode of each identity, open or closed. `incidents`: the open
     incidents by correlation key, and those that the episodes belong to, by id in `by_id`.
-    `open_alerts`: how many episodes of each of these incidents are open.
+    `open_alerts`: how many episodes of each of these incidents are open. `waiting`: how many
+    incidents nobody has taken up yet.
     """
 
-    episodes: Mapping[str, StoredAlert]
-    incidents: Mapping[str, Incident]
-    by_id: Mapping[str, Incident]
-    open_alerts: Mapping[str, int]
+    episodes: Mapping[str, StoredAlert] = field(default_factory=dict)
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    by_id: Mapping[str, Incident] = field(default_factory=dict)
+    open_alerts: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What a set of notifications changes: decided purely, written in the same transaction."""
+    """What a set of notifications changes: decided purely, written in the same transaction.
+
+    `heartbeat` is when the Watchdog alert was last seen.
+    """
 
     opened: Sequence[Incident] = ()
     updated: Sequence[Incident] = ()
     episodes: Sequence[StoredAlert] = ()
     events: Sequence[TimelineEvent] = ()
     actions: Mapping[str, int] | None = None
+    heartbeat: datetime | None = None
 
 
-Correlate = Callable[[Sequence[Notification], Known], Writes]
+class Correlation(Protocol):
+    """Decides what notifications change: pure, and asked again when a transaction is."""
+
+    def keys(self, notifications: Sequence[Notification]) -> Collection[str]:
+        """The correlation keys of incidents that it must know about."""
+        ...
+
+    def decide(self, notifications: Sequence[Notification], known: Known) -> Writes:
+        """What changes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +91,7 @@ class Store(Protocol):
     """See the module."""
 
     async def open(self) -> None:
-        """Connect and bring the schema to this version. Raises MigrationFailed."""
+        """Connect and bring the schema to this version. Raises MigrationFailed, StoreUnavailable."""
         ...
 
     async def close(self) -> None:
@@ -86,9 +104,9 @@ class Store(Protocol):
 
     # --- intake
     async def accept(
-        self, notifications: Sequence[Notification], correlate: Correlate
+        self, notifications: Sequence[Notification], correlation: Correlation
     ) -> Mapping[str, int]:
-        """Store the bytes, apply what `correlate` decides; returns alerts counted by action."""
+        """Store the bytes, apply what `correlation` decides; returns alerts counted by action."""
         ...
 
     # --- incidents
@@ -108,8 +126,8 @@ class Store(Protocol):
         """Give a claim back; does nothing when it was lost."""
         ...
 
-    async def forget_claims(self) -> None:
-        """Give up every claim. Only for whoever knows that no other process works on this store."""
+    async def forget_claims(self, owner: str) -> None:
+        """Give up the claims of `OWNER/…`. Only for whoever knows that no other process has this name."""
         ...
 
     async def save(
@@ -232,4 +250,16 @@ class Store(Protocol):
 
     async def set_switch(self, name: str, value: str | None, at: datetime) -> None:
         """Set it, or remove it with None."""
+        ...
+
+    # --- the fleet
+    async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
+        """Whether the caller is the one to run this job now: it last ran at least `every` ago.
+
+        Whoever ran it last keeps it, until it missed two turns and a half.
+        """
+        ...
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when another process changed something; runs until it is cancelled."""
         ...

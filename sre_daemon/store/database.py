@@ -1,116 +1,80 @@
-"""Connections to the SQLite file: WAL, synchronous=FULL, one writer at a time.
-
-Writes go through one connection and begin IMMEDIATE, so that no transaction can fail half-way
-because another one wrote; readers have their own connections and never wait. Errors of the
-database are mapped here and nowhere else.
-"""
+"""What a database must do for the store; drivers' errors are mapped here and nowhere else."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import TypeVar
 
-from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.errors import StoreConflict, StoreUnavailable
 
 R = TypeVar("R")
-
-# Another process (a backup, a person) may hold the write lock this long before we say 503.
-BUSY_MS = 2000
-READERS = 4
+Work = Callable[[AsyncConnection], Awaitable[R]]
 
 
-class Database:
-    """One file, open once per process."""
+class Database(ABC):
+    """One per process. Work given to `write` may be run twice, so it does nothing but read and write."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._turn = asyncio.Lock()
-        self._reads = asyncio.Semaphore(READERS)
-        self._writer: AsyncEngine | None = None
-        self._reader: AsyncEngine | None = None
-
+    @abstractmethod
     async def open(self) -> None:
-        """Make connections possible."""
-        self._writer = _engine(self._file, "BEGIN IMMEDIATE", 1)
-        self._reader = _engine(self._file, "BEGIN", READERS)
+        """Bring the schema to this version and make connections possible.
 
+        Raises:
+            MigrationFailed: a newer version wrote it, or it cannot be written.
+            StoreUnavailable: it does not answer.
+        """
+
+    @abstractmethod
     async def close(self) -> None:
-        """Let calls under way end, refuse those that wait for their turn, close everything."""
-        writer, reader, self._writer, self._reader = self._writer, self._reader, None, None
-        async with self._turn, AsyncExitStack() as every:
-            for _ in range(READERS):
-                await every.enter_async_context(self._reads)
-            for engine in (writer, reader):
-                if engine is not None:
-                    await engine.dispose()
+        """Close every connection; calls that come later fail with StoreUnavailable."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection that sees one moment of the data."""
-        async with self._reads:
-            if self._reader is None:
-                raise StoreUnavailable("the store is closed")
-            with _mapped():
-                async with self._reader.connect() as connection:
-                    yield connection
+        with mapped():
+            async with self._reading() as connection:
+                yield connection
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[R]]) -> R:
+    async def write(self, work: Work[R]) -> R:
         """One transaction. A cancelled caller does not cut it in half: it ends, unseen."""
-        return await asyncio.shield(self._transaction(work))
+        return await asyncio.shield(self._write(work))
 
-    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[R]]) -> R:
-        async with self._turn:
-            if self._writer is None:
-                raise StoreUnavailable("the store is closed")
-            with _mapped():
-                async with self._writer.begin() as connection:
-                    return await work(connection)
+    async def _write(self, work: Work[R]) -> R:
+        with mapped():
+            return await self._transaction(work)
 
+    @abstractmethod
+    def _reading(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
 
-def _engine(file: Path, begin: str, size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{file}", pool_size=size, max_overflow=0, pool_timeout=30
-    )
-    prepare(engine.sync_engine, begin)
-    return engine
+    @abstractmethod
+    async def _transaction(self, work: Work[R]) -> R: ...
 
+    @abstractmethod
+    async def in_turn(self, connection: AsyncConnection) -> None:
+        """Until this transaction ends, no other one that asked for its turn goes on."""
 
-def prepare(engine: Engine, begin: str) -> None:
-    """Set up each connection of `engine`, and let its transactions start with `begin`."""
+    @abstractmethod
+    async def announce(self, connection: AsyncConnection) -> None:
+        """Once this transaction is committed, every process that listens is woken."""
 
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _: object) -> None:
-        # The driver's own way of beginning transactions leaves schema changes outside of them.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={BUSY_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    @abstractmethod
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` after announcements of other processes; runs until it is cancelled."""
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def mapped() -> Iterator[None]:
+    """A driver's error as one of ours."""
     try:
         yield
     except IntegrityError as failure:
         raise StoreConflict(f"refused by the store: {failure.orig}") from failure
     except DBAPIError as failure:
         raise StoreUnavailable(
-            f"the store does not work: {failure.orig}", "look at the disk of data_dir"
+            f"the store does not work: {failure.orig}", "look at the database, and at its disk"
         ) from failure
     except (SQLAlchemyError, OSError) as failure:
         raise StoreUnavailable(f"the store does not work: {failure}") from failure

@@ -1,12 +1,10 @@
-"""The store in SQL: every method of the contract as one transaction of `database`."""
+"""The store in SQL: every method of the contract as one transaction of its database."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.domain.alert import Severity
@@ -20,25 +18,24 @@ from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.errors import StoreConflict
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
-from sre_daemon.store.accept import accept, add_events, require_fence
-from sre_daemon.store.base import Acted, Correlate, Totals
+from sre_daemon.store.accept import accept, add_events, require_fence, set_switch
+from sre_daemon.store.base import Acted, Correlation, Totals
 from sre_daemon.store.database import Database
-from sre_daemon.store.schema import migrate
 
 ACTIVE = (State.REMEDIATING.value, State.VERIFYING.value)
+# After so many missed turns a job's owner is gone.
+ORPHANED = 2.5
 BEGUN = tuple(s.value for s in EffectState if s not in {EffectState.PLANNED, EffectState.REFUSED})
 
 
 class SqlStore:
-    """One file. Open it once per process."""
+    """Over one database. Open it once per process."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._database = Database(file)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def open(self) -> None:
         """See Store."""
-        await asyncio.to_thread(migrate, self._file)
         await self._database.open()
         await self.ping()
 
@@ -52,10 +49,17 @@ class SqlStore:
 
     # --- intake
     async def accept(
-        self, notifications: Sequence[Notification], correlate: Correlate
+        self, notifications: Sequence[Notification], correlation: Correlation
     ) -> Mapping[str, int]:
         """See Store."""
-        return await self._database.write(lambda c: accept(c, notifications, correlate))
+
+        async def work(connection: AsyncConnection) -> Mapping[str, int]:
+            await self._database.in_turn(connection)
+            actions = await accept(connection, notifications, correlation)
+            await self._database.announce(connection)
+            return actions
+
+        return await self._database.write(work)
 
     # --- incidents
     async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:
@@ -75,7 +79,8 @@ class SqlStore:
                 return None
 
         async def work(connection: AsyncConnection) -> Incident | None:
-            found = (await connection.execute(query)).first()
+            locked = query.with_for_update(key_share=True, skip_locked=True)
+            found = (await connection.execute(locked)).first()
             if found is None:
                 return None
             claimed = (
@@ -113,46 +118,27 @@ class SqlStore:
         )
         await self._execute(mine.values(lease_owner=None, lease_until=None))
 
-    async def forget_claims(self) -> None:
+    async def forget_claims(self, owner: str) -> None:
         """See Store."""
-        held = update(t.incidents).where(t.incidents.c.lease_owner.is_not(None))
+        mine = t.incidents.c.lease_owner.startswith(f"{owner}/", autoescape=True)
+        held = update(t.incidents).where(mine)
         await self._execute(held.values(lease_owner=None, lease_until=None))
 
     async def save(
         self, incident: Incident, fence: int, events: Sequence[TimelineEvent] = ()
     ) -> Incident:
         """See Store."""
-        return await self._compare_and_set(incident, events, t.incidents.c.fence == fence)
+        return await self._database.write(
+            lambda c: _compare_and_set(c, incident, events, t.incidents.c.fence == fence)
+        )
 
     async def transition(self, incident: Incident, events: Sequence[TimelineEvent]) -> Incident:
         """See Store."""
-        return await self._compare_and_set(incident, events)
-
-    async def _compare_and_set(
-        self, incident: Incident, events: Sequence[TimelineEvent], *more: Any
-    ) -> Incident:
-        values = rows.incident_values(incident)
-        for fixed in ("id", "fence", "created_at", "key"):
-            del values[fixed]
-        changed = (
-            update(t.incidents)
-            .where(
-                t.incidents.c.id == incident.id,
-                t.incidents.c.version == incident.version,
-                *more,
-            )
-            .values(**values | {"version": incident.version + 1})
-            .returning(*t.incidents.c)
-        )
 
         async def work(connection: AsyncConnection) -> Incident:
-            row = (await connection.execute(changed)).first()
-            if row is None:
-                raise StoreConflict(
-                    f"incident {incident.id} was changed by somebody else", "read it again"
-                )
-            await add_events(connection, events)
-            return rows.incident(row)
+            changed = await _compare_and_set(connection, incident, events)
+            await self._database.announce(connection)
+            return changed
 
         return await self._database.write(work)
 
@@ -180,9 +166,12 @@ class SqlStore:
         if states:
             wanted = wanted.where(i.state.in_([state.value for state in states]))
         for name, value in (label or {}).items():
-            pair = func.json_each(i.labels).table_valued("key", "value")
-            same = (pair.c.key == rows.clean(name)) & (pair.c.value == rows.clean(value))
-            wanted = wanted.where(exists().where(same))
+            # A quote within a key or value is escaped, so these two can only be a whole entry.
+            # `replace` is exact everywhere, where LIKE ignores the case in SQLite.
+            pair = rows.dump({rows.clean(name): rows.clean(value)})[1:-1]
+            entries = ("{" + pair, "," + pair)
+            found = [func.replace(i.labels, entry, "") != i.labels for entry in entries]
+            wanted = wanted.where(or_(*found))
         if query:
             wanted = wanted.where(i.title.icontains(rows.clean(query), autoescape=True))
         if before:
@@ -325,6 +314,7 @@ class SqlStore:
             .where(
                 e.direction == Direction.FORWARD.value,
                 e.state.in_(BEGUN),
+                e.intended_at.is_not(None),
                 or_(e.intended_at >= rows.number(since), active),
             )
             .order_by(e.incident_id, e.attempt, e.position)
@@ -389,13 +379,31 @@ class SqlStore:
     async def set_switch(self, name: str, value: str | None, at: datetime) -> None:
         """See Store."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(t.switches).where(t.switches.c.name == name))
-            if value is not None:
-                values = {"name": name, "value": rows.clean(value), "set_at": rows.number(at)}
-                await connection.execute(insert(t.switches).values(**values))
+        await self._database.write(lambda c: set_switch(c, name, value, at))
 
-        await self._database.write(work)
+    async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
+        """See Store."""
+        j = t.jobs.c
+        values = {"last_at": rows.number(now), "owner": owner}
+        mine = (j.owner == owner) & (j.last_at <= rows.number(now - every))
+        orphaned = j.last_at <= rows.number(now - ORPHANED * every)
+        due = update(t.jobs).where(j.name == job, or_(mine, orphaned))
+
+        async def work(connection: AsyncConnection) -> bool:
+            known = select(t.jobs).where(j.name == job).with_for_update()
+            if (await connection.execute(known)).first() is None:
+                await connection.execute(insert(t.jobs).values(name=job, **values))
+                return True
+            return (await connection.execute(due.values(**values))).rowcount == 1
+
+        try:
+            return await self._database.write(work)
+        except StoreConflict:  # another replica was the first ever to run it
+            return False
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """See Store."""
+        await self._database.listen(wake)
 
     async def _all(self, query: Any) -> Sequence[Any]:
         async with self._database.read() as connection:
@@ -406,3 +414,23 @@ class SqlStore:
             await connection.execute(statement)
 
         await self._database.write(work)
+
+
+async def _compare_and_set(
+    connection: AsyncConnection, incident: Incident, events: Sequence[TimelineEvent], *more: Any
+) -> Incident:
+    values = rows.incident_values(incident)
+    for fixed in ("id", "fence", "created_at", "key"):
+        del values[fixed]
+    i = t.incidents.c
+    changed = (
+        update(t.incidents)
+        .where(i.id == incident.id, i.version == incident.version, *more)
+        .values(**values | {"version": incident.version + 1})
+        .returning(*i)
+    )
+    row = (await connection.execute(changed)).first()
+    if row is None:
+        raise StoreConflict(f"incident {incident.id} was changed by somebody else", "read it again")
+    await add_events(connection, events)
+    return rows.incident(row)

@@ -22,10 +22,13 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# SQLite counts rows by itself only in a column that is called INTEGER.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
 notifications = Table(
     "notifications",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("received_at", BigInteger, nullable=False),
     Column("tenant", Text, nullable=False),
     Column("peer", Text, nullable=False),
@@ -77,7 +80,7 @@ Index("incidents_by_age", incidents.c.created_at, incidents.c.id)
 episodes = Table(
     "episodes",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("identity", Text, nullable=False),
     Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
     Column("tenant", Text, nullable=False),
@@ -106,7 +109,7 @@ Index("episodes_by_incident", episodes.c.incident_id)
 events = Table(
     "events",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Serial, primary_key=True, autoincrement=True),
     Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
@@ -118,7 +121,7 @@ Index("events_by_incident", events.c.incident_id, events.c.seq)
 effects = Table(
     "effects",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("direction", Text, nullable=False),
@@ -158,7 +161,7 @@ Index("runs_by_incident", runs.c.incident_id)
 calls = Table(
     "calls",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Serial, primary_key=True, autoincrement=True),
     Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
     Column("call", Text, nullable=False),
     Column("tool", Text, nullable=False),
@@ -169,6 +172,16 @@ calls = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+Index("calls_by_run", calls.c.run_id, calls.c.id)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("last_at", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False),
+)
+
 switches = Table(
     "switches",
     metadata,
@@ -176,4 +189,3 @@ switches = Table(
     Column("value", Text, nullable=False),
     Column("set_at", BigInteger, nullable=False),
 )
-Index("calls_by_run", calls.c.run_id, calls.c.id)

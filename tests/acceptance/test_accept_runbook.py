@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stack.postgres import PASSWORD
 from tests.support.shop import running_shop
 
 
@@ -60,3 +61,17 @@ async def test_broken_pool_is_found_repaired_proven_and_written_down(tmp_path):
             "read_config_file",
             "get_logs",
         }
+
+
+async def test_the_same_loop_over_postgresql(tmp_path, postgres):
+    tmp_path.chmod(0o755)
+    settings = {"store": postgres.database()}
+    env = {"SRE_DAEMON_STORE_PASSWORD": PASSWORD}
+    async with running_shop(tmp_path / "shop", settings=settings, daemon_env=env) as shop:
+        good = shop.file()
+        await shop.stack.inject("pool-size")
+        name = await shop.incident()
+        incident = await shop.reaches(name, "closed", "escalated")
+        assert incident["resolution"] == "proven", await shop.story(name)
+        assert shop.file() == good
+        assert not (shop.stack.root / "daemon" / "data" / "sre-daemon.sqlite3").exists()

@@ -18,8 +18,9 @@ from sre_daemon.domain.notification import Notification, StoredAlert, correlatio
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
 from sre_daemon.errors import StoreConflict
-from sre_daemon.store.base import Known, Store, Writes
+from sre_daemon.store.base import WATCHDOG, Known, Store, Writes
 from tests.support.clock import START
+from tests.support.correlation import Deciding, fixed, fixed_writes
 from tests.support.factories import (
     LABELS,
     REDEPLOY,
@@ -65,7 +66,7 @@ async def given(
     store: Store, *opened: Incident, episodes: Sequence[StoredAlert] = ()
 ) -> Sequence[Incident]:
     """Bring incidents into the store in the only way there is."""
-    await store.accept([], lambda _n, _k: Writes(opened=opened, episodes=episodes))
+    await store.accept([], fixed_writes(Writes(opened=opened, episodes=episodes)))
     return opened
 
 
@@ -77,13 +78,13 @@ async def known(store: Store, *notifications: Notification) -> Known:
         told.append(known)
         return Writes()
 
-    await store.accept(notifications, listen)
+    await store.accept(notifications, Deciding(listen))
     return told[0]
 
 
 async def claimed(store: Store, at: datetime = START) -> Incident:
     """A claim that succeeds."""
-    taken = await store.claim("worker", at, LEASE)
+    taken = await store.claim("worker/0", at, LEASE)
     assert taken is not None
     return taken
 
@@ -115,7 +116,7 @@ async def st01_accepted_writes_are_read_back_equal(store: Store) -> None:
     event = TimelineEvent(one.id, later(1), Kind.ALERT, "fires", {"status": "firing"})
     actions = await store.accept(
         [notification(seen.alert)],
-        lambda _n, _k: Writes([one], (), [seen], [event], {"opened": 1}),
+        fixed_writes(Writes([one], (), [seen], [event], {"opened": 1})),
     )
     assert actions == {"opened": 1}
     assert await store.incident(one.id) == one
@@ -130,7 +131,7 @@ async def st02_failing_correlation_stores_nothing(store: Store) -> None:
         raise LookupError("a defect")
 
     with pytest.raises(LookupError, match="a defect"):
-        await store.accept([notification(alert())], fail)
+        await store.accept([notification(alert())], Deciding(fail))
     assert await store.incidents() == []
     await given(store, incident())
     assert len(await store.incidents()) == 1
@@ -141,8 +142,8 @@ async def st03_refused_write_takes_the_whole_batch_back(store: Store) -> None:
     with pytest.raises(StoreConflict):
         await store.accept(
             [notification(alert())],
-            lambda _n, _k: Writes(
-                opened=[one, twin], episodes=[episode(1, one)], events=[fact(one)]
+            fixed_writes(
+                Writes(opened=[one, twin], episodes=[episode(1, one)], events=[fact(one)])
             ),
         )
     assert await store.incidents() == []
@@ -174,7 +175,7 @@ async def st05_nothing_is_told_about_strangers(store: Store) -> None:
     one = numbered(1)
     await given(store, one, episodes=[episode(1, one)])
     told = await known(store, notification(alert(n="2"), group="other"))
-    assert told == Known({}, {}, {}, {})
+    assert told == Known(waiting=1)
 
 
 async def st06_update_by_correlation_changes_what_it_decided(store: Store) -> None:
@@ -188,14 +189,14 @@ async def st06_update_by_correlation_changes_what_it_decided(store: Store) -> No
         wake_at=later(9),
         data={"seen": 2},
     )
-    await store.accept([], lambda _n, _k: Writes(updated=[joined]))
+    await store.accept([], fixed_writes(Writes(updated=[joined])))
     assert await store.incident(one.id) == replace(joined, version=one.version + 1)
 
 
 async def st07_update_by_correlation_makes_a_worker_read_again(store: Store) -> None:
     await given(store, numbered(1))
     mine = await claimed(store)
-    await store.accept([], lambda _n, _k: Writes(updated=[mine]))
+    await store.accept([], fixed_writes(Writes(updated=[mine])))
     with pytest.raises(StoreConflict):
         await store.save(mine, mine.fence)
     newest = await store.incident(mine.id)
@@ -226,7 +227,7 @@ async def st10_repeated_report_updates_the_open_episode(store: Store) -> None:
     first = episode(1, one)
     again = replace(first, reports=2, last_seen=later(30))
     await given(store, one, episodes=[first])
-    await store.accept([], lambda _n, _k: Writes(episodes=[again]))
+    await store.accept([], fixed_writes(Writes(episodes=[again])))
     assert await store.episodes(open_only=False) == [again]
 
 
@@ -236,9 +237,9 @@ async def st11_new_firing_begins_a_new_episode(store: Store) -> None:
     ended = replace(first, open=False, alert=replace(first.alert, status=AlertStatus.RESOLVED))
     second = episode(1, one, seen=60)
     await given(store, one, episodes=[first])
-    await store.accept([], lambda _n, _k: Writes(episodes=[ended]))
+    await store.accept([], fixed_writes(Writes(episodes=[ended])))
     assert await store.episodes() == []
-    await store.accept([], lambda _n, _k: Writes(episodes=[second]))
+    await store.accept([], fixed_writes(Writes(episodes=[second])))
     assert await store.episodes() == [second]
     assert await store.episodes(open_only=False) == [ended, second]
     assert await store.alerts(one.id) == [second]
@@ -249,7 +250,7 @@ async def st12_end_and_new_firing_in_one_batch_are_both_kept(store: Store) -> No
     first, second = episode(1, one), episode(1, one, seen=60)
     ended = replace(first, open=False, last_seen=later(50))
     await given(store, one, episodes=[first])
-    await store.accept([], lambda _n, _k: Writes(episodes=[ended, second]))
+    await store.accept([], fixed_writes(Writes(episodes=[ended, second])))
     assert await store.episodes(open_only=False) == [ended, second]
 
 
@@ -258,7 +259,7 @@ async def st13_one_open_episode_per_alert(store: Store) -> None:
     await given(store, one, two, episodes=[episode(1, one)])
     for n in range(3):
         moved = replace(episode(1, two, seen=n), last_seen=later(n))
-        await store.accept([], lambda _n, _k, moved=moved: Writes(episodes=[moved]))
+        await store.accept([], fixed_writes(Writes(episodes=[moved])))
         assert await store.episodes() == [moved]
 
 
@@ -299,7 +300,7 @@ async def st16_hostile_text_and_far_times_survive(store: Store) -> None:
         receiver=HOSTILE,
         rejected=[HOSTILE],
     )
-    await store.accept([message], lambda _n, _k: Writes([one], (), [seen], [event]))
+    await store.accept([message], fixed_writes(Writes([one], (), [seen], [event])))
     assert await store.incident(one.id) == replace(one, title=STORED)
     cleaned = replace(fired, generator_url=STORED, fingerprint=STORED)
     assert await store.alerts(one.id) == [replace(seen, alert=cleaned)]
@@ -395,10 +396,19 @@ async def st27_released_claim_is_free_at_once(store: Store) -> None:
 async def st28_forgotten_claims_are_free_at_once(store: Store) -> None:
     await given(store, numbered(1), numbered(2))
     fences = {mine.id: mine.fence for mine in [await claimed(store), await claimed(store)]}
-    await store.forget_claims()
+    await store.forget_claims("worker")
     assert not await store.renew(numbered(1).id, fences[numbered(1).id], later(9999))
     again = [await claimed(store), await claimed(store)]
     assert {mine.id: mine.fence - 1 for mine in again} == fences
+
+
+async def st281_an_owner_forgets_its_own_claims_only(store: Store) -> None:
+    await given(store, numbered(1), numbered(2))
+    await claimed(store)
+    await store.claim("worker%/0", START, LEASE)
+    await store.forget_claims("worker")
+    assert (await claimed(store)).id == numbered(1).id
+    assert await store.claim("other/0", START, LEASE) is None
 
 
 async def st29_concurrent_claims_never_share_an_incident(store: Store) -> None:
@@ -524,19 +534,17 @@ async def abandoned_write(store: Store, n: int) -> bool:
         decided.set()
         return Writes(opened=[one], episodes=[episode(n, one)], events=[fact(one)])
 
-    write = asyncio.ensure_future(store.accept([notification(alert())], open_one))
-    if n % 2:
-        await decided.wait()
-    for _ in range(n // 2):
+    write = asyncio.ensure_future(store.accept([notification(alert())], Deciding(open_one)))
+    await decided.wait()
+    for _ in range(n):
         await asyncio.sleep(0)
     write.cancel()
     await asyncio.wait([write])
-    await store.note([])  # writes take turns: this one ends after the abandoned one
-    stored = await store.incident(one.id)
-    assert (stored is not None) == decided.is_set()
-    assert len(await store.alerts(one.id)) == decided.is_set()
-    assert len(await store.timeline(one.id)) == decided.is_set()
-    return write.cancelled() and decided.is_set()
+    await store.accept([], fixed())  # intake takes turns: this one ends after the abandoned one
+    assert await store.incident(one.id) is not None
+    assert len(await store.alerts(one.id)) == 1
+    assert len(await store.timeline(one.id)) == 1
+    return write.cancelled()
 
 
 async def st40_cancelled_caller_does_not_cut_a_write(store: Store) -> None:
@@ -978,6 +986,66 @@ async def st91_label_sets_are_not_shared_with_the_caller(store: Store) -> None:
     stored = await store.incident(one.id)
     assert stored is not None
     assert stored.labels == LABELS
+
+
+async def st92_correlation_knows_how_many_incidents_nobody_has_taken_up(store: Store) -> None:
+    await given(store, numbered(1), numbered(2), numbered(3, State.INVESTIGATING))
+    assert (await known(store)).waiting == 2
+
+
+async def st93_of_two_intakes_at_once_one_sees_what_the_other_wrote(store: Store) -> None:
+    def decide(items: Sequence[Notification], told: Known) -> Writes:
+        if told.incidents:
+            return Writes(actions={"joined": 1})
+        (said,) = items
+        key = correlation_key(said, said.alerts[0])
+        new = incident(id=f"i-{said.peer}", key=key)
+        fires = StoredAlert(said.alerts[0], new.id, START, START, 1, open=True)
+        return Writes(opened=[new], episodes=[fires], actions={"opened": 1})
+
+    said = [replace(notification(alert()), peer=str(number)) for number in range(12)]
+    counts = await asyncio.gather(*(store.accept([item], Deciding(decide)) for item in said))
+    assert sum(count.get("opened", 0) for count in counts) == 1
+    assert sum(count.get("joined", 0) for count in counts) == 11
+    assert len(await store.incidents()) == 1
+
+
+# --- the fleet
+
+MINUTE = timedelta(minutes=1)
+
+
+async def winners(store: Store, at: datetime) -> list[int]:
+    """Which of six replicas get the turn when all ask at once."""
+    turns = [store.take_turn("poll", f"r-{n}", at, MINUTE) for n in range(6)]
+    return [n for n, mine in enumerate(await asyncio.gather(*turns)) if mine]
+
+
+async def st94_heartbeat_is_the_last_one(store: Store) -> None:
+    assert await store.switch(WATCHDOG) is None
+    await store.accept([], fixed(heartbeat=START))
+    await store.accept([], fixed(heartbeat=later(5)))
+    assert await store.switch(WATCHDOG) == later(5).isoformat()
+
+
+async def st95_job_runs_once_per_interval_by_the_replica_that_has_it(store: Store) -> None:
+    (first,) = await winners(store, START)
+    assert await winners(store, later(59)) == []
+    assert await winners(store, later(60)) == [first]
+    assert await store.take_turn("other", "r-1", later(60), MINUTE)
+
+
+async def st96_job_of_a_dead_replica_is_taken_over_by_one(store: Store) -> None:
+    assert await store.take_turn("poll", "dead", START, MINUTE)
+    assert await winners(store, later(149)) == []
+    assert len(await winners(store, later(150))) == 1
+    assert not await store.take_turn("poll", "dead", later(151), MINUTE)
+
+
+async def st97_label_within_another_entry_is_not_found(store: Store) -> None:
+    await given(store, numbered(1, labels={'my"service': "api", "note": 'x,"service":"api"'}))
+    assert await store.incidents(label={"service": "api"}) == []
+    assert len(await store.incidents(label={'my"service': "api"})) == 1
 
 
 Behaviour = Callable[[Store], Awaitable[None]]

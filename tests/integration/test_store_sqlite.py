@@ -21,10 +21,11 @@ from sqlalchemy import create_engine
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.errors import MigrationFailed, StoreUnavailable
-from sre_daemon.store.base import Writes
 from sre_daemon.store.sql import SqlStore
+from sre_daemon.store.sqlite import SqliteDatabase
 from sre_daemon.store.tables import metadata
 from tests.support.clock import START
+from tests.support.correlation import Deciding, fixed
 from tests.support.factories import alert, incident, notification
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,10 @@ from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.errors import StoreError
 from sre_daemon.store.base import Writes
 from sre_daemon.store.sql import SqlStore
+from sre_daemon.store.sqlite import SqliteDatabase
+from sre_daemon.store.sqlite import SqliteDatabase
 from tests.integration.test_store_sqlite import START, big, numbered, whole
+from tests.support.correlation import Deciding
 
 FILE = Path(sys.argv[1])
 
@@ -53,7 +57,7 @@ def whole(one):
     """An incident with one alert and one fact: after a crash all three or none."""
     seen = StoredAlert(alert(n=one.id), one.id, START, START, 1, open=True)
     fact = TimelineEvent(one.id, START, Kind.NOTE, "a fact")
-    return lambda _n, _k: Writes(opened=[one], episodes=[seen], events=[fact])
+    return fixed(opened=[one], episodes=[seen], events=[fact])
 
 
 def big(n):
@@ -103,7 +107,7 @@ def file(tmp_path):
 
 @asynccontextmanager
 async def opened(file):
-    store = SqlStore(file)
+    store = SqlStore(SqliteDatabase(file))
     await store.open()
     try:
         yield store
@@ -127,7 +131,7 @@ async def stored_whole(store):
 async def test_acknowledged_writes_survive_a_killed_process(file):
     writer = """
     async def main():
-        store = SqlStore(FILE)
+        store = SqlStore(SqliteDatabase(FILE))
         await store.open()
         for n in range(100_000):
             await store.accept([big(n)], whole(numbered(n)))
@@ -166,7 +170,7 @@ async def test_stored_bytes_are_those_that_came(file):
     body = bytes(range(256)) * 3
     async with opened(file) as store:
         message = notification(alert(), body=body, tenant="shop")
-        await store.accept([message], lambda _n, _k: Writes())
+        await store.accept([message], fixed())
     row = ask(file, "SELECT body, tenant, received_at FROM notifications")
     assert row == [(body, "shop", int(START.timestamp()) * 1_000_000)]
 
@@ -177,7 +181,7 @@ async def test_failing_correlation_stores_no_bytes(file):
 
     async with opened(file) as store:
         with pytest.raises(LookupError):
-            await store.accept([notification(alert())], fail)
+            await store.accept([notification(alert())], Deciding(fail))
     assert ask(file, "SELECT count(*) FROM notifications") == [(0,)]
 
 
@@ -274,7 +278,7 @@ async def test_failing_disk_leaves_nothing_half_written(file):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     async def main():
-        store = SqlStore(FILE)
+        store = SqlStore(SqliteDatabase(FILE))
         await store.open()
         await store.accept([], whole(numbered(1)))
         allow(Path(f"{FILE}-wal").stat().st_size + 50_000)
@@ -300,7 +304,7 @@ def test_read_only_folder_is_refused_by_name():
     folder = Path(tempfile.mkdtemp())
     script = """
     async def main(file):
-        store = SqlStore(file)
+        store = SqlStore(SqliteDatabase(file))
         await store.open()
         await store.close()
     with tempfile.TemporaryDirectory() as other:
@@ -324,14 +328,14 @@ def test_read_only_folder_is_refused_by_name():
 
 async def test_absent_folder_is_refused_by_name(tmp_path):
     with pytest.raises(MigrationFailed, match=r"none/store\.sqlite3"):
-        await SqlStore(tmp_path / "none" / "store.sqlite3").open()
+        await SqlStore(SqliteDatabase(tmp_path / "none" / "store.sqlite3")).open()
 
 
 async def test_file_that_is_no_database_is_left_alone(file):
     file.write_text("minutes of the meeting\n" * 500)
     before = file.read_bytes()
     with pytest.raises(MigrationFailed, match="not a database"):
-        await SqlStore(file).open()
+        await SqlStore(SqliteDatabase(file)).open()
     assert file.read_bytes() == before
 
 
@@ -343,7 +347,7 @@ async def test_schema_of_a_newer_version_is_refused_and_kept(file):
         await store.accept([], whole(numbered(1)))
     tell(file, "UPDATE alembic_version SET version_num = '9999'", "CREATE TABLE newer (x)")
     with pytest.raises(MigrationFailed, match="newer version") as raised:
-        await SqlStore(file).open()
+        await SqlStore(SqliteDatabase(file)).open()
     assert "install that version" in raised.value.hint
     assert ask(file, "SELECT version_num FROM alembic_version") == [("9999",)]
     assert ask(file, "SELECT count(*) FROM incidents") == [(1,)]
@@ -351,7 +355,7 @@ async def test_schema_of_a_newer_version_is_refused_and_kept(file):
 
 async def test_first_opening_by_three_at_once_makes_one_schema(file):
     async with AsyncExitStack() as every:
-        stores = [SqlStore(file) for _ in range(3)]
+        stores = [SqlStore(SqliteDatabase(file)) for _ in range(3)]
         for store in stores:
             every.push_async_callback(store.close)
         await asyncio.gather(*(store.open() for store in stores))
@@ -362,7 +366,7 @@ async def test_first_opening_by_three_at_once_makes_one_schema(file):
 async def test_failing_migration_leaves_no_table(file):
     tell(file, "CREATE TABLE switches (mine)")
     with pytest.raises(MigrationFailed, match="switches"):
-        await SqlStore(file).open()
+        await SqlStore(SqliteDatabase(file)).open()
     assert ask(file, "SELECT name FROM sqlite_master") == [("switches",)]
 
 
@@ -413,7 +417,7 @@ async def test_database_itself_refuses_a_second_open_one(file, table, name):
 
 
 async def test_store_that_is_not_open_is_unavailable(file):
-    store = SqlStore(file)
+    store = SqlStore(SqliteDatabase(file))
     await store.close()
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="closed"):
@@ -429,15 +433,15 @@ async def test_store_that_is_not_open_is_unavailable(file):
 async def test_close_lets_the_write_under_way_end(file):
     script = """
     async def main():
-        store = SqlStore(FILE)
+        store = SqlStore(SqliteDatabase(FILE))
         await store.open()
         began = asyncio.Event()
 
         def correlate(notifications, known):
             began.set()
-            return whole(numbered(1))(notifications, known)
+            return whole(numbered(1)).decide(notifications, known)
 
-        write = asyncio.ensure_future(store.accept([], correlate))
+        write = asyncio.ensure_future(store.accept([], Deciding(correlate)))
         waiting = asyncio.ensure_future(store.accept([], whole(numbered(2))))
         await began.wait()
         write.cancel()
@@ -454,7 +458,7 @@ async def test_close_lets_the_write_under_way_end(file):
 async def test_close_lets_reads_under_way_end(file):
     script = """
     async def main():
-        store = SqlStore(FILE)
+        store = SqlStore(SqliteDatabase(FILE))
         await store.open()
         await store.accept([], whole(numbered(1)))
         reads = [asyncio.ensure_future(store.incidents()) for _ in range(8)]

@@ -16,6 +16,7 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.sql import SqlStore
+from sre_daemon.store.sqlite import SqliteDatabase
 from sre_daemon.web.front import Front
 from sre_daemon.web.server import build, listen
 
@@ -88,7 +89,7 @@ async def front_door(
     folder: Path, *, webhook_token: str = TOKEN, api_token: str = API_TOKEN, **receiver
 ) -> AsyncIterator[Door]:
     """Serve on a free port."""
-    store = SqlStore(folder / "front.sqlite3")
+    store = SqlStore(SqliteDatabase(folder / "front.sqlite3"))
     await store.open()
     intake, control, metrics = Recorder(), FixedControl(store), Metrics()
     settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
