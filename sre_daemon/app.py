@@ -40,6 +40,7 @@ from sre_daemon.pipeline.decide import Decide
 from sre_daemon.pipeline.heartbeat import Heartbeat
 from sre_daemon.pipeline.investigate import Investigate
 from sre_daemon.pipeline.remediate import Remediate
+from sre_daemon.pipeline.retention import Retention
 from sre_daemon.pipeline.stage import Next
 from sre_daemon.pipeline.surroundings import RuleFacts
 from sre_daemon.pipeline.sweep import Sweep
@@ -63,6 +64,7 @@ log = structlog.get_logger(__name__)
 
 GAUGES_EVERY = 2.0
 SWEEP = timedelta(seconds=15)
+HOUR = timedelta(hours=1)
 OpenStore = Callable[[Database], Store]
 
 
@@ -257,6 +259,8 @@ async def _intake(stack: AsyncExitStack, base: _Base, worker: Worker, notifier: 
         )
         schedule.every("reconcile", known.reconcile.interval, reconcile)
     schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, clock))
+    keep = known.retention
+    schedule.every("retention", HOUR, Retention(store, keep.notifications, keep.incidents, clock))
     heartbeat = Heartbeat(store, notifier, known.watchdog.stale_after, clock)
     schedule.every("heartbeat", SWEEP, heartbeat)
     schedule.start()

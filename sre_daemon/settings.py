@@ -122,6 +122,15 @@ class WatchdogSettings(Group):
     """Once it was seen: when it is missing for this long, people are told."""
 
 
+class RetentionSettings(Group):
+    """How long is kept what is over."""
+
+    notifications: Duration = timedelta(days=30)
+    """The bytes of notifications."""
+    incidents: Duration = timedelta(days=365)
+    """Closed incidents with everything that belongs to them; post-mortem files stay."""
+
+
 class WorkerSettings(Group):
     """The worker pool."""
 
@@ -182,6 +191,8 @@ class Settings(Group):
     """The comparison with what Alertmanager has."""
     watchdog: WatchdogSettings = WatchdogSettings()
     """The sign of life of the alerting path."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long is kept what is over."""
     worker: WorkerSettings = WorkerSettings()
     """The worker pool."""
     notify: tuple[ChannelSettings, ...] = ()
@@ -294,6 +305,12 @@ def client_environment() -> tuple[str, str]:
     token = load_secrets(Path()).api_token
     url = os.environ.get("SRE_DAEMON_URL", "http://127.0.0.1:9911")
     return url, token.get_secret_value() if token else ""
+
+
+def webhook_environment() -> str:
+    """The webhook token, for the command that plays Alertmanager."""
+    token = load_secrets(Path()).webhook_token
+    return token.get_secret_value() if token else ""
 
 
 def environment(names: tuple[str, ...]) -> dict[str, str]:

@@ -123,7 +123,7 @@ class Executor:
             await self._settle(record, state, detail, "measured after an interruption")
             if state is EffectState.APPLIED:
                 return None
-            if state is EffectState.FAILED:
+            if state is not EffectState.NOT_APPLIED:
                 return Applied(Reason.EFFECT_FAILED, str(detail.get("measured", "")))
         return await self._do(hands, record)
 
@@ -140,15 +140,24 @@ class Executor:
         if not result.is_error:
             await self._settle(record, EffectState.APPLIED, detail, "")
             return None
-        if not await self._intended(record):
+        intended = await self._intended(record)
+        if not intended and record.direction is Direction.FORWARD:
             # The gate or the guard said no before anything happened.
-            await self._settle(record, EffectState.REFUSED, detail, result.text)
-            return Applied(Reason.EFFECT_REFUSED, result.text)
+            return await self._refused(record, detail, result)
         state, measured = await self._measure(hands, record)
+        if not intended and state is not EffectState.APPLIED:
+            # Else the old value is there already, because the change never happened.
+            return await self._refused(record, detail, result)
         await self._settle(record, state, detail | measured, result.text)
         if state is EffectState.APPLIED:
             return None
         return Applied(Reason.EFFECT_FAILED, result.text)
+
+    async def _refused(
+        self, record: EffectRecord, detail: Mapping[str, object], result: Result
+    ) -> Applied:
+        await self._settle(record, EffectState.REFUSED, detail, result.text)
+        return Applied(Reason.EFFECT_REFUSED, result.text)
 
     async def _intended(self, record: EffectRecord) -> bool:
         records = await self._store.effects(record.incident_id, record.attempt)
@@ -157,14 +166,17 @@ class Executor:
     async def _measure(
         self, hands: Hands, record: EffectRecord
     ) -> tuple[EffectState, dict[str, object]]:
-        """Look at the target: applied, not applied, or neither (failed: a person must look)."""
+        """Look at the target: applied, not applied, or neither (failed: a person must look).
+
+        Still only intended when it cannot be seen: it may have happened, so a rollback counts it.
+        """
         try:
             if isinstance(record.effect, ConfigSet):
                 return await self._measure_config(hands, record.effect)
             if isinstance(record.effect, ServiceRedeploy | ServiceRestart):
                 return await self._measure_service(hands, record.effect.service, record.intended_at)
         except ToolError as failure:
-            return EffectState.FAILED, {"measured": f"could not be measured: {failure.reason}"}
+            return EffectState.INTENDED, {"measured": f"could not be measured: {failure.reason}"}
         return EffectState.FAILED, {"measured": "this effect cannot be measured"}
 
     async def _measure_config(
@@ -174,8 +186,9 @@ class Executor:
         keys = (result.data or {}).get("keys")
         value = keys.get(effect.key) if isinstance(keys, Mapping) else None
         detail: dict[str, object] = {"measured": f"{effect.key} is {value!r}"}
-        if result.is_error or value is None:
-            return EffectState.FAILED, {"measured": f"{effect.path} cannot be read: {result.text}"}
+        if result.is_error:
+            detail = {"measured": f"{effect.path} cannot be read: {result.text}"}
+            return EffectState.INTENDED, detail
         if value == effect.after:
             return EffectState.APPLIED, detail
         if value == effect.before:
@@ -206,10 +219,12 @@ class Executor:
         self, record: EffectRecord, state: EffectState, detail: Mapping[str, object], why: str
     ) -> None:
         now = self._clock.now()
-        # The outcome is a fact: a cancelled worker must not lose it.
-        await asyncio.shield(self._store.settle(record.id, state, detail, now))
+        word = "unknown" if state is EffectState.INTENDED else state.replace("_", " ")
+        if state is not EffectState.INTENDED:
+            # The outcome is a fact: a cancelled worker must not lose it.
+            await asyncio.shield(self._store.settle(record.id, state, detail, now))
         self._metrics.effects.labels(record.effect.kind, state).inc()
-        summary = f"{state.replace('_', ' ')}: {record.effect.describe()}"
+        summary = f"{word}: {record.effect.describe()}"
         if why:
             summary += f" ({why[:300]})"
         kind = Kind.ROLLBACK if record.direction is Direction.ROLLBACK else Kind.EFFECT

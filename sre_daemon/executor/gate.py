@@ -266,11 +266,13 @@ class Gate:
         firing = await self._watcher.firing(covered)
         if not firing:
             raise Refused(Reason.ALERT_NOT_FIRING)
-        if all([await self._watcher.suppressed(alert) for alert in firing]):
+        # A silence takes its alert out of the question: it lends no other alert its policy.
+        audible = [alert for alert in firing if not await self._watcher.suppressed(alert)]
+        if not audible:
             raise Refused(Reason.SILENCED)
         now = self._clock.now()
         question = Question(
-            alerts=tuple(alert.labels for alert in firing),
+            alerts=tuple(alert.labels for alert in audible),
             effects=tuple(effects),
             at=now,
             incident_id=incident.id,

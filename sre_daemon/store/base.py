@@ -252,6 +252,12 @@ class Store(Protocol):
         """Set it, or remove it with None."""
         ...
 
+    async def forget(self, notifications: datetime, incidents: datetime, limit: int) -> int:
+        """Delete notifications received and incidents closed before these times; how many rows of
+        both. At most `limit` of each, so that others get their turn: 0 means that nothing is left.
+        """
+        ...
+
     # --- the fleet
     async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
         """Whether the caller is the one to run this job now: it last ran at least `every` ago.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.domain.alert import Severity
@@ -380,6 +380,32 @@ class SqlStore:
         """See Store."""
 
         await self._database.write(lambda c: set_switch(c, name, value, at))
+
+    async def forget(self, notifications: datetime, incidents: datetime, limit: int) -> int:
+        """See Store."""
+        n, i = t.notifications.c, t.incidents.c
+        # Rows are in the order of their arrival, so that only the oldest need to be looked at.
+        oldest = select(n.id).order_by(n.id).limit(limit)
+        old = n.id.in_(oldest) & (n.received_at < rows.number(notifications))
+        before = rows.number(incidents)
+        over = (
+            select(i.id)
+            .where(i.created_at < before, i.updated_at < before, i.state == State.CLOSED.value)
+            .order_by(i.created_at)
+            .limit(limit)
+        )
+
+        async def work(connection: AsyncConnection) -> int:
+            gone = await connection.execute(delete(t.notifications).where(old))
+            ids = [row.id for row in await connection.execute(over)]
+            runs = select(t.runs.c.id).where(t.runs.c.incident_id.in_(ids))
+            await connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
+            for table in (t.runs, t.effects, t.events, t.episodes):
+                await connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
+            await connection.execute(delete(t.incidents).where(i.id.in_(ids)))
+            return gone.rowcount + len(ids)
+
+        return await self._database.write(work)
 
     async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
         """See Store."""

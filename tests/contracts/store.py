@@ -1010,6 +1010,43 @@ async def st93_of_two_intakes_at_once_one_sees_what_the_other_wrote(store: Store
     assert len(await store.incidents()) == 1
 
 
+# --- retention
+
+
+async def st935_old_and_over_is_deleted_whole_and_nothing_else(store: Store) -> None:
+    old = numbered(1, State.CLOSED)
+    await given(
+        store,
+        old,
+        numbered(2, State.ESCALATED),
+        numbered(3, State.CLOSED, updated_at=later(100)),
+        episodes=[episode(1, old, is_open=False)],
+    )
+    mine = await planned(store, numbered(4))
+    await store.begin_run(Run("r-1", old.id, "claude", "m", START))
+    await store.record_call(ToolCall("r-1", "c1", "t", {}, "", is_error=False, seconds=0, at=START))
+    await store.note([fact(old), fact(numbered(2))])
+    await store.accept([notification(alert(), at=later(n)) for n in range(4)], fixed())
+    assert await store.forget(later(2), later(50), 100) == 3
+    assert await store.forget(later(2), later(50), 100) == 0
+    kept = [item.id for item in await store.incidents()]
+    assert sorted(kept) == [numbered(n).id for n in (2, 3, 4)]
+    assert await store.timeline(old.id) == []
+    assert await store.runs(old.id) == []
+    assert await store.calls("r-1") == []
+    assert len(await store.timeline(numbered(2).id)) == 1
+    assert len(await store.effects(numbered(4).id)) == len(mine)
+
+
+async def st936_deleting_stops_at_its_limit(store: Store) -> None:
+    await given(store, *(numbered(n, State.CLOSED) for n in range(5)))
+    await store.accept([notification(alert()) for _ in range(3)], fixed())
+    assert await store.forget(later(9), later(9), 2) == 4
+    assert await store.forget(later(9), later(9), 2) == 3
+    assert await store.forget(later(9), later(9), 2) == 1
+    assert await store.incidents() == []
+
+
 # --- the fleet
 
 MINUTE = timedelta(minutes=1)
