@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+import orjson
+
 
 class AlertStatus(StrEnum):
     """The only two states on the wire."""
@@ -26,15 +28,19 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """0 is worked on first."""
-        return list(Severity).index(self)
+        return RANKS[self]
 
     @classmethod
     def of(cls, labels: Mapping[str, str]) -> "Severity":
         """The severity that these labels claim."""
-        value = labels.get("severity", "").lower()
-        if value in {"page", "high", "error"}:
-            return cls.CRITICAL
-        return cls(value) if value in set(cls) else cls.NONE
+        return CLAIMS.get(labels.get("severity", "").lower(), cls.NONE)
+
+
+RANKS: Mapping[Severity, int] = {severity: rank for rank, severity in enumerate(Severity)}
+CLAIMS: Mapping[str, Severity] = {
+    **{severity.value: severity for severity in Severity},
+    **dict.fromkeys(("page", "high", "error"), Severity.CRITICAL),
+}
 
 
 def identity(tenant: str, labels: Mapping[str, str]) -> str:
@@ -43,10 +49,11 @@ def identity(tenant: str, labels: Mapping[str, str]) -> str:
     Alertmanager's fingerprint is not used: 64 bits of FNV can be made to collide, and label
     values are chosen by whoever writes the series.
     """
-    canonical = json.dumps(
-        [tenant, sorted(labels.items())], ensure_ascii=True, separators=(",", ":")
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    try:
+        canonical = orjson.dumps([tenant, dict(labels)], option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a lone surrogate
+        canonical = json.dumps([tenant, dict(labels)], sort_keys=True).encode()
+    return hashlib.sha256(canonical).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,11 @@ class Alert:
     generator_url: str = ""
     fingerprint: str = ""
     tenant: str = "default"
+    identity: str = field(init=False)
+    """See `identity()`; computed once, because everything is looked up by it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", identity(self.tenant, self.labels))
 
     @property
     def name(self) -> str:
@@ -75,11 +87,6 @@ class Alert:
     def severity(self) -> Severity:
         """From the `severity` label."""
         return Severity.of(self.labels)
-
-    @property
-    def identity(self) -> str:
-        """See `identity()`."""
-        return identity(self.tenant, self.labels)
 
     @property
     def firing(self) -> bool:

@@ -8,7 +8,7 @@ the notification means nothing.
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sre_daemon.domain.alert import Alert, AlertStatus, Severity
 from sre_daemon.domain.event import Kind, TimelineEvent
@@ -36,11 +36,7 @@ class Correlator:
 
     def keys(self, notifications: Sequence[Notification]) -> Collection[str]:
         """See Correlation."""
-        keys = {
-            correlation_key(item, alert, self.rules.labels)
-            for item in notifications
-            for alert in item.alerts
-        }
+        keys = {key for item in notifications for key in _Keys(item, self.rules).each()}
         return keys | {storm_key(item.tenant) for item in notifications if item.alerts}
 
     def decide(self, notifications: Sequence[Notification], known: Known) -> Writes:
@@ -48,9 +44,31 @@ class Correlator:
         work = _Work(known, self.rules, self.make_id)
         for notification in notifications:
             work.actions["rejected"] += len(notification.rejected)
+            work.key_of = _Keys(notification, self.rules)
             for alert in notification.alerts:
                 work.report(notification, alert)
         return work.writes()
+
+
+class _Keys:
+    """The correlation keys of one notification's alerts; a group has one for all of them."""
+
+    def __init__(self, notification: Notification, rules: Rules) -> None:
+        self._notification = notification
+        self._labels = rules.labels
+        self._group: str | None = None
+        if notification.group_key and not rules.labels and notification.alerts:
+            self._group = correlation_key(notification, notification.alerts[0])
+
+    def __call__(self, alert: Alert) -> str:
+        """Of one alert."""
+        return self._group or correlation_key(self._notification, alert, self._labels)
+
+    def each(self) -> Collection[str]:
+        """Of all of them."""
+        if self._group is not None:
+            return (self._group,)
+        return {self(alert) for alert in self._notification.alerts}
 
 
 @dataclass
@@ -70,6 +88,7 @@ class _Work:
     actions: Counter[str] = field(default_factory=Counter)
     heartbeat: datetime | None = None
     at: datetime | None = None
+    key_of: Callable[[Alert], str] = lambda alert: alert.identity
 
     def report(self, notification: Notification, alert: Alert) -> None:
         """One alert of one notification."""
@@ -145,10 +164,14 @@ class _Work:
         at: datetime,
         before: StoredAlert | None,
     ) -> None:
-        if before is not None and alert.identity in self.episodes:
-            # Opened and resolved within this batch: both episodes are written.
-            self.closed_before.append(before)
-        key = correlation_key(notification, alert, self.rules.labels)
+        first_seen = at
+        if before is not None:
+            if alert.identity in self.episodes:
+                # Opened and resolved within this batch: both episodes are written.
+                self.closed_before.append(before)
+            # An episode is known by its alert and its beginning.
+            first_seen = max(at, before.first_seen + timedelta(microseconds=1))
+        key = self.key_of(alert)
         incident = self._find(key)
         storming = incident is None and self._storming()
         if storming:
@@ -160,7 +183,9 @@ class _Work:
         else:
             self._join(incident, alert, at)
         self.open_change[incident.id] += 1
-        self.episodes[alert.identity] = StoredAlert(alert, incident.id, at, at, 1, open=True)
+        self.episodes[alert.identity] = StoredAlert(
+            alert, incident.id, first_seen, first_seen, 1, open=True
+        )
         self._note(incident.id, at, f"alert {alert.name} fires", alert)
 
     def _storming(self) -> bool:

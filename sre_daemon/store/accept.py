@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -18,46 +18,52 @@ from sre_daemon.store.base import WATCHDOG, Correlation, Known, Writes
 
 # SQLite takes up to 32,766 parameters in one statement.
 CHUNK = 5000
+INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+EPISODE_CHANGES = [
+    column.name
+    for column in t.episodes.c
+    if column.name not in {"id", "identity", "tenant", "first_seen"}
+]
 
 
-async def accept(
-    connection: AsyncConnection, notifications: Sequence[Notification], correlation: Correlation
+def accept(
+    connection: Connection, notifications: Sequence[Notification], correlation: Correlation
 ) -> Mapping[str, int]:
     """Insert the raw notifications, read what is known, write what `correlation` decides."""
     raw = [rows.notification_values(item) for item in notifications if item.body]
     if raw:
-        await connection.execute(insert(t.notifications), raw)
-    known = await _known(connection, notifications, correlation)
+        connection.execute(insert(t.notifications), raw)
+    known = _known(connection, notifications, correlation)
     writes = correlation.decide(notifications, known)
-    await _write(connection, writes)
+    _write(connection, writes)
     return dict(writes.actions or {})
 
 
-async def _known(
-    connection: AsyncConnection, notifications: Sequence[Notification], correlation: Correlation
+def _known(
+    connection: Connection, notifications: Sequence[Notification], correlation: Correlation
 ) -> Known:
     identities = {alert.identity for item in notifications for alert in item.alerts}
     keys = sorted(correlation.keys(notifications))
-    episodes = await _newest_episodes(connection, sorted(identities))
+    episodes = _newest_episodes(connection, sorted(identities))
     i = t.incidents.c
     by_key: dict[str, Incident] = {}
     for part in _parts(keys):
-        found = await connection.execute(
+        found = connection.execute(
             _locked(select(t.incidents).where(i.key.in_(part), i.state != State.CLOSED.value))
         )
         by_key.update({row.key: rows.incident(row) for row in found})
     by_id = {incident.id: incident for incident in by_key.values()}
     missing = sorted({item.incident_id for item in episodes.values()} - by_id.keys())
     for part in _parts(missing):
-        found = await connection.execute(_locked(select(t.incidents).where(i.id.in_(part))))
+        found = connection.execute(_locked(select(t.incidents).where(i.id.in_(part))))
         by_id.update({row.id: rows.incident(row) for row in found})
-    open_alerts = await _open_alerts(connection, sorted(by_id))
-    return Known(episodes, by_key, by_id, open_alerts, await _waiting(connection))
+    open_alerts = _open_alerts(connection, sorted(by_id))
+    return Known(episodes, by_key, by_id, open_alerts, _waiting(connection))
 
 
-async def _waiting(connection: AsyncConnection) -> int:
+def _waiting(connection: Connection) -> int:
     counted = select(func.count()).where(t.incidents.c.state == State.TRIGGERED.value)
-    return (await connection.execute(counted)).scalar_one()
+    return connection.execute(counted).scalar_one()
 
 
 def _locked(query: Select[Any]) -> Select[Any]:
@@ -65,26 +71,27 @@ def _locked(query: Select[Any]) -> Select[Any]:
     return query.order_by(t.incidents.c.id).with_for_update(key_share=True)
 
 
-async def _open_alerts(connection: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, int]:
+def _open_alerts(connection: Connection, incident_ids: Sequence[str]) -> dict[str, int]:
     e = t.episodes.c
     counts: dict[str, int] = {}
     for part in _parts(incident_ids):
         counted = select(e.incident_id, func.count().label("n")).where(
             e.incident_id.in_(part), e.open
         )
-        found = await connection.execute(counted.group_by(e.incident_id))
+        found = connection.execute(counted.group_by(e.incident_id))
         counts.update({row.incident_id: row.n for row in found})
     return counts
 
 
-async def _newest_episodes(
-    connection: AsyncConnection, identities: Sequence[str]
-) -> dict[str, StoredAlert]:
-    e = t.episodes.c
+def _newest_episodes(connection: Connection, identities: Sequence[str]) -> dict[str, StoredAlert]:
+    e, other = t.episodes.c, t.episodes.alias()
+    newest = (
+        select(func.max(other.c.first_seen)).where(other.c.identity == e.identity).scalar_subquery()
+    )
     known: dict[str, StoredAlert] = {}
     for part in _parts(identities):
-        newest = select(func.max(e.id)).where(e.identity.in_(part)).group_by(e.identity)
-        found = await connection.execute(select(t.episodes).where(e.id.in_(newest)))
+        wanted = select(t.episodes).where(e.identity.in_(part), e.first_seen == newest)
+        found = connection.execute(wanted)
         known.update({row.identity: rows.episode(row) for row in found})
     return known
 
@@ -93,65 +100,64 @@ def _parts(items: Sequence[str]) -> list[Sequence[str]]:
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
 
 
-async def _write(connection: AsyncConnection, writes: Writes) -> None:
+def _write(connection: Connection, writes: Writes) -> None:
     if writes.opened:
         values = [rows.incident_values(incident) for incident in writes.opened]
-        await connection.execute(insert(t.incidents), values)
+        connection.execute(insert(t.incidents), values)
     for incident in writes.updated:
-        await _update_incident(connection, incident)
-    for episode in writes.episodes:
-        await _write_episode(connection, episode)
-    await add_events(connection, writes.events)
+        _update_incident(connection, incident)
+    _write_episodes(connection, writes.episodes)
+    add_events(connection, writes.events)
     if writes.heartbeat is not None:
-        await set_switch(connection, WATCHDOG, writes.heartbeat.isoformat(), writes.heartbeat)
+        set_switch(connection, WATCHDOG, writes.heartbeat.isoformat(), writes.heartbeat)
 
 
-async def set_switch(
-    connection: AsyncConnection, name: str, value: str | None, at: datetime
-) -> None:
+def set_switch(connection: Connection, name: str, value: str | None, at: datetime) -> None:
     """Set a switch, or remove it with None."""
-    await connection.execute(delete(t.switches).where(t.switches.c.name == name))
+    connection.execute(delete(t.switches).where(t.switches.c.name == name))
     if value is not None:
         values = {"name": name, "value": rows.clean(value), "set_at": rows.number(at)}
-        await connection.execute(insert(t.switches).values(**values))
+        connection.execute(insert(t.switches).values(**values))
 
 
-async def _update_incident(connection: AsyncConnection, incident: Incident) -> None:
+def _update_incident(connection: Connection, incident: Incident) -> None:
     """Only what correlation may change; the version grows, so that a worker notices."""
     values = rows.incident_values(incident)
     may = ("state", "severity", "rank", "labels", "updated_at", "wake_at", "data")
     changed = {name: values[name] for name in may}
-    await connection.execute(
+    connection.execute(
         update(t.incidents)
         .where(t.incidents.c.id == incident.id)
         .values(**changed, version=t.incidents.c.version + 1)
     )
 
 
-async def _write_episode(connection: AsyncConnection, episode: StoredAlert) -> None:
-    """Update the open episode of this alert, or the same closed one; else begin a new one."""
-    values = rows.episode_values(episode)
-    e = t.episodes.c
-    same = (e.identity == values["identity"]) & (e.open | (e.first_seen == values["first_seen"]))
-    updated = await connection.execute(update(t.episodes).where(same).values(**values))
-    if updated.rowcount == 0:
-        await connection.execute(insert(t.episodes).values(**values))
+def _write_episodes(connection: Connection, episodes: Sequence[StoredAlert]) -> None:
+    """Insert, or update what has the same identity and beginning; never a second open one."""
+    if not episodes:
+        return
+    make = INSERTS[connection.dialect.name](t.episodes)
+    upsert = make.on_conflict_do_update(
+        index_elements=["identity", "first_seen"],
+        set_={name: make.excluded[name] for name in EPISODE_CHANGES},
+    )
+    connection.execute(upsert, [rows.episode_values(episode) for episode in episodes])
 
 
-async def add_events(connection: AsyncConnection, events: Sequence[TimelineEvent]) -> None:
+def add_events(connection: Connection, events: Sequence[TimelineEvent]) -> None:
     """Append to timelines."""
     if events:
         values = [rows.event_values(event) for event in events]
-        await connection.execute(insert(t.events), values)
+        connection.execute(insert(t.events), values)
 
 
-async def require_fence(
-    connection: AsyncConnection, incident_id: str, fence: int, states: Sequence[State] = ()
+def require_fence(
+    connection: Connection, incident_id: str, fence: int, states: Sequence[State] = ()
 ) -> None:
     """Raise StoreConflict unless this fence is the newest and the incident in one of `states`."""
     i = t.incidents.c
     query = select(i.fence, i.state).where(i.id == incident_id).with_for_update(key_share=True)
-    row = (await connection.execute(query)).first()
+    row = connection.execute(query).first()
     if row is None or row.fence != fence:
         raise StoreConflict(f"incident {incident_id} belongs to another worker now")
     if states and State(row.state) not in states:

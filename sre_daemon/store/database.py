@@ -2,21 +2,23 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sre_daemon.errors import StoreConflict, StoreUnavailable
 
 R = TypeVar("R")
-Work = Callable[[AsyncConnection], Awaitable[R]]
+Work = Callable[[Connection], R]
 
 
 class Database(ABC):
-    """One per process. Work given to `write` may be run twice, so it does nothing but read and write."""
+    """One per process. Work is a plain function of a connection, run away from the event loop as a
+    whole: one statement at a time from the loop would cost more than the statements. It may be run
+    twice, so it does nothing but read and write."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -31,33 +33,31 @@ class Database(ABC):
     async def close(self) -> None:
         """Close every connection; calls that come later fail with StoreUnavailable."""
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees one moment of the data."""
+    async def read(self, work: Work[R]) -> R:
+        """Look at one moment of the data."""
         with mapped():
-            async with self._reading() as connection:
-                yield connection
+            return await self._read(work)
 
     async def write(self, work: Work[R]) -> R:
         """One transaction. A cancelled caller does not cut it in half: it ends, unseen."""
-        return await asyncio.shield(self._write(work))
+        return await asyncio.shield(self._mapped_write(work))
 
-    async def _write(self, work: Work[R]) -> R:
+    async def _mapped_write(self, work: Work[R]) -> R:
         with mapped():
-            return await self._transaction(work)
+            return await self._write(work)
 
     @abstractmethod
-    def _reading(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
+    async def _read(self, work: Work[R]) -> R: ...
 
     @abstractmethod
-    async def _transaction(self, work: Work[R]) -> R: ...
+    async def _write(self, work: Work[R]) -> R: ...
 
     @abstractmethod
-    async def in_turn(self, connection: AsyncConnection) -> None:
+    def in_turn(self, connection: Connection) -> None:
         """Until this transaction ends, no other one that asked for its turn goes on."""
 
     @abstractmethod
-    async def announce(self, connection: AsyncConnection) -> None:
+    def announce(self, connection: Connection) -> None:
         """Once this transaction is committed, every process that listens is woken."""
 
     @abstractmethod

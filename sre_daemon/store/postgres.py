@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
-from sqlalchemy import NullPool, text
+from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from sre_daemon.errors import ConfigError, StoreUnavailable
 from sre_daemon.store import schema
@@ -117,29 +117,28 @@ class PostgresDatabase(Database):
             raise StoreUnavailable("the store is closed")
         return self._engine
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def _read(self, work: Work[R]) -> R:
         async with _answering(), self._opened().connect() as connection:
-            yield connection
+            return await connection.run_sync(work)
 
-    async def _transaction(self, work: Work[R]) -> R:
+    async def _write(self, work: Work[R]) -> R:
         for attempt in range(1, TRIES + 1):
             try:
                 async with _answering(), self._opened().begin() as connection:
-                    return await work(connection)
+                    return await connection.run_sync(work)
             except DBAPIError as failure:
                 state = getattr(failure.orig, "sqlstate", None)
                 if state not in AGAIN or attempt == TRIES:
                     raise
         raise AssertionError("unreachable")
 
-    async def in_turn(self, connection: AsyncConnection) -> None:
+    def in_turn(self, connection: Connection) -> None:
         """See Database."""
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({INTAKE_LOCK})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({INTAKE_LOCK})"))
 
-    async def announce(self, connection: AsyncConnection) -> None:
+    def announce(self, connection: Connection) -> None:
         """See Database."""
-        await connection.execute(text(f"NOTIFY {CHANNEL}"))
+        connection.execute(text(f"NOTIFY {CHANNEL}"))
 
     async def listen(self, wake: Callable[[], None]) -> None:
         """See Database. A lost connection is made again; what was missed costs one poll."""

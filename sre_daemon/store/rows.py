@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import Row
 
 from sre_daemon.domain.alert import Alert, AlertStatus, Severity
@@ -44,12 +45,27 @@ def maybe_moment(value: int | None) -> datetime | None:
 
 
 def dump(value: object) -> str:
-    """JSON text; ASCII, so that no lone surrogate can make it unstorable."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    """JSON text that every database can keep, whatever the value holds."""
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        # A lone surrogate, an integer of more than 64 bits, a key that is no text.
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return text
+
+
+def undump(text: str) -> Any:
+    """What `dump` wrote."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def clean(text: str) -> str:
     """Text that every database can keep: lone surrogates and NUL become U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
     return (
         text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
     )
@@ -98,7 +114,7 @@ def incident(row: Row[Any]) -> Incident:
         title=row.title,
         state=State(row.state),
         severity=Severity(row.severity),
-        labels=json.loads(row.labels),
+        labels=undump(row.labels),
         created_at=moment(row.created_at),
         updated_at=moment(row.updated_at),
         version=row.version,
@@ -106,7 +122,7 @@ def incident(row: Row[Any]) -> Incident:
         attempt=row.attempt,
         wake_at=maybe_moment(row.wake_at),
         policy=row.policy,
-        data=json.loads(row.data),
+        data=undump(row.data),
     )
 
 
@@ -134,11 +150,11 @@ def episode_values(item: StoredAlert) -> Values:
 def episode(row: Row[Any]) -> StoredAlert:
     """An episode."""
     alert = Alert(
-        labels=json.loads(row.labels),
+        labels=undump(row.labels),
         status=AlertStatus(row.status),
         starts_at=moment(row.starts_at),
         ends_at=maybe_moment(row.ends_at),
-        annotations=json.loads(row.annotations),
+        annotations=undump(row.annotations),
         generator_url=row.generator_url,
         fingerprint=row.fingerprint,
         tenant=row.tenant,
@@ -167,7 +183,7 @@ def event_values(event: TimelineEvent) -> Values:
 def event(row: Row[Any]) -> TimelineEvent:
     """A fact of the timeline."""
     return TimelineEvent(
-        row.incident_id, moment(row.at), Kind(row.kind), row.summary, json.loads(row.data), row.seq
+        row.incident_id, moment(row.at), Kind(row.kind), row.summary, undump(row.data), row.seq
     )
 
 
@@ -184,12 +200,12 @@ def effect(row: Row[Any]) -> EffectRecord:
         attempt=row.attempt,
         direction=Direction(row.direction),
         position=row.position,
-        effect=from_json(json.loads(row.effect)),
+        effect=from_json(undump(row.effect)),
         policy=row.policy,
         state=EffectState(row.state),
         intended_at=maybe_moment(row.intended_at),
         settled_at=maybe_moment(row.settled_at),
-        detail=json.loads(row.detail),
+        detail=undump(row.detail),
     )
 
 
@@ -252,7 +268,7 @@ def call(row: Row[Any]) -> ToolCall:
         run_id=row.run_id,
         call=row.call,
         tool=row.tool,
-        arguments=json.loads(row.arguments),
+        arguments=undump(row.arguments),
         output=row.output,
         is_error=bool(row.is_error),
         seconds=row.seconds,

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.effect import Effect
@@ -53,10 +52,10 @@ class SqlStore:
     ) -> Mapping[str, int]:
         """See Store."""
 
-        async def work(connection: AsyncConnection) -> Mapping[str, int]:
-            await self._database.in_turn(connection)
-            actions = await accept(connection, notifications, correlation)
-            await self._database.announce(connection)
+        def work(connection: Connection) -> Mapping[str, int]:
+            self._database.in_turn(connection)
+            actions = accept(connection, notifications, correlation)
+            self._database.announce(connection)
             return actions
 
         return await self._database.write(work)
@@ -74,13 +73,12 @@ class SqlStore:
             .limit(1)
         )
         # Most looks find nothing; those need no write lock.
-        async with self._database.read() as connection:
-            if (await connection.execute(query)).first() is None:
-                return None
+        if not await self._all(query):
+            return None
 
-        async def work(connection: AsyncConnection) -> Incident | None:
+        def work(connection: Connection) -> Incident | None:
             locked = query.with_for_update(key_share=True, skip_locked=True)
-            found = (await connection.execute(locked)).first()
+            found = connection.execute(locked).first()
             if found is None:
                 return None
             claimed = (
@@ -93,7 +91,7 @@ class SqlStore:
                 )
                 .returning(*t.incidents.c)
             )
-            return rows.incident((await connection.execute(claimed)).one())
+            return rows.incident(connection.execute(claimed).one())
 
         return await self._database.write(work)
 
@@ -105,8 +103,8 @@ class SqlStore:
             t.incidents.c.lease_owner.is_not(None),
         )
 
-        async def work(connection: AsyncConnection) -> bool:
-            result = await connection.execute(mine.values(lease_until=rows.number(until)))
+        def work(connection: Connection) -> bool:
+            result = connection.execute(mine.values(lease_until=rows.number(until)))
             return result.rowcount == 1
 
         return await self._database.write(work)
@@ -135,9 +133,9 @@ class SqlStore:
     async def transition(self, incident: Incident, events: Sequence[TimelineEvent]) -> Incident:
         """See Store."""
 
-        async def work(connection: AsyncConnection) -> Incident:
-            changed = await _compare_and_set(connection, incident, events)
-            await self._database.announce(connection)
+        def work(connection: Connection) -> Incident:
+            changed = _compare_and_set(connection, incident, events)
+            self._database.announce(connection)
             return changed
 
         return await self._database.write(work)
@@ -240,9 +238,9 @@ class SqlStore:
             .order_by(t.effects.c.position)
         )
 
-        async def work(connection: AsyncConnection) -> list[EffectRecord]:
-            await require_fence(connection, incident.id, fence)
-            if (await connection.execute(mine)).first() is None and effects:
+        def work(connection: Connection) -> list[EffectRecord]:
+            require_fence(connection, incident.id, fence)
+            if connection.execute(mine).first() is None and effects:
                 planned = [
                     {
                         "incident_id": incident.id,
@@ -257,8 +255,8 @@ class SqlStore:
                     }
                     for position, effect in enumerate(effects)
                 ]
-                await connection.execute(insert(t.effects), planned)
-            return [rows.effect(row) for row in await connection.execute(mine)]
+                connection.execute(insert(t.effects), planned)
+            return [rows.effect(row) for row in connection.execute(mine)]
 
         return await self._database.write(work)
 
@@ -284,11 +282,11 @@ class SqlStore:
             .returning(*t.effects.c)
         )
 
-        async def work(connection: AsyncConnection) -> EffectRecord:
-            row = (await connection.execute(intended)).first()
+        def work(connection: Connection) -> EffectRecord:
+            row = connection.execute(intended).first()
             if row is None:
                 raise StoreConflict("this effect was already begun, or is not planned")
-            await require_fence(connection, row.incident_id, fence, states)
+            require_fence(connection, row.incident_id, fence, states)
             return rows.effect(row)
 
         return await self._database.write(work)
@@ -354,9 +352,9 @@ class SqlStore:
             t.runs.c.incident_id == incident_id, t.runs.c.outcome == RunOutcome.RUNNING.value
         )
 
-        async def work(connection: AsyncConnection) -> int:
+        def work(connection: Connection) -> int:
             values = {"outcome": RunOutcome.INTERRUPTED.value, "ended_at": rows.number(at)}
-            return (await connection.execute(left.values(**values))).rowcount
+            return (connection.execute(left.values(**values))).rowcount
 
         return await self._database.write(work)
 
@@ -395,14 +393,14 @@ class SqlStore:
             .limit(limit)
         )
 
-        async def work(connection: AsyncConnection) -> int:
-            gone = await connection.execute(delete(t.notifications).where(old))
-            ids = [row.id for row in await connection.execute(over)]
+        def work(connection: Connection) -> int:
+            gone = connection.execute(delete(t.notifications).where(old))
+            ids = [row.id for row in connection.execute(over)]
             runs = select(t.runs.c.id).where(t.runs.c.incident_id.in_(ids))
-            await connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
+            connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
             for table in (t.runs, t.effects, t.events, t.episodes):
-                await connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
-            await connection.execute(delete(t.incidents).where(i.id.in_(ids)))
+                connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
+            connection.execute(delete(t.incidents).where(i.id.in_(ids)))
             return gone.rowcount + len(ids)
 
         return await self._database.write(work)
@@ -415,12 +413,12 @@ class SqlStore:
         orphaned = j.last_at <= rows.number(now - ORPHANED * every)
         due = update(t.jobs).where(j.name == job, or_(mine, orphaned))
 
-        async def work(connection: AsyncConnection) -> bool:
+        def work(connection: Connection) -> bool:
             known = select(t.jobs).where(j.name == job).with_for_update()
-            if (await connection.execute(known)).first() is None:
-                await connection.execute(insert(t.jobs).values(name=job, **values))
+            if connection.execute(known).first() is None:
+                connection.execute(insert(t.jobs).values(name=job, **values))
                 return True
-            return (await connection.execute(due.values(**values))).rowcount == 1
+            return (connection.execute(due.values(**values))).rowcount == 1
 
         try:
             return await self._database.write(work)
@@ -432,18 +430,17 @@ class SqlStore:
         await self._database.listen(wake)
 
     async def _all(self, query: Any) -> Sequence[Any]:
-        async with self._database.read() as connection:
-            return (await connection.execute(query)).all()
+        return await self._database.read(lambda c: c.execute(query).all())
 
     async def _execute(self, statement: Any) -> None:
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(statement)
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
 
         await self._database.write(work)
 
 
-async def _compare_and_set(
-    connection: AsyncConnection, incident: Incident, events: Sequence[TimelineEvent], *more: Any
+def _compare_and_set(
+    connection: Connection, incident: Incident, events: Sequence[TimelineEvent], *more: Any
 ) -> Incident:
     values = rows.incident_values(incident)
     for fixed in ("id", "fence", "created_at", "key"):
@@ -455,8 +452,8 @@ async def _compare_and_set(
         .values(**values | {"version": incident.version + 1})
         .returning(*i)
     )
-    row = (await connection.execute(changed)).first()
+    row = connection.execute(changed).first()
     if row is None:
         raise StoreConflict(f"incident {incident.id} was changed by somebody else", "read it again")
-    await add_events(connection, events)
+    add_events(connection, events)
     return rows.incident(row)

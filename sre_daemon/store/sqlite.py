@@ -6,13 +6,12 @@ half-way because another one wrote; readers have their own connections and never
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import AsyncAdaptedQueuePool, Engine, NullPool, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event
 
 from sre_daemon.errors import StoreUnavailable
 from sre_daemon.store import schema
@@ -35,12 +34,15 @@ class SqliteDatabase(Database):
         self._file = file
         self._turn = asyncio.Lock()
         self._reads = asyncio.Semaphore(READERS)
-        self._writer: AsyncEngine | None = None
-        self._reader: AsyncEngine | None = None
+        self._writer: Engine | None = None
+        self._reader: Engine | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     async def open(self) -> None:
         """See Database."""
         await asyncio.to_thread(self._migrate)
+        # Threads of its own: the loop's are shared with whatever else blocks.
+        self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="store")
         self._writer = _engine(self._file, "BEGIN IMMEDIATE", 1)
         self._reader = _engine(self._file, "BEGIN", READERS)
 
@@ -55,20 +57,20 @@ class SqliteDatabase(Database):
 
     async def close(self) -> None:
         """See Database. Calls under way end first; those that wait for their turn fail."""
-        writer, reader, self._writer, self._reader = self._writer, self._reader, None, None
-        async with self._turn, AsyncExitStack() as readers:
-            for _ in range(READERS):
-                await readers.enter_async_context(self._reads)
-            for engine in {writer, reader}:
-                if engine is not None:
-                    await engine.dispose()
+        engines, threads = (self._writer, self._reader), self._threads
+        self._writer = self._reader = self._threads = None
+        if threads is not None:
+            # What is under way goes on in its thread, even when nobody waits for it any more.
+            await asyncio.to_thread(threads.shutdown)
+        for engine in engines:
+            if engine is not None:
+                engine.dispose()
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reads, _open(self._reader).connect() as connection:
-            yield connection
+    async def _read(self, work: Work[R]) -> R:
+        async with self._reads:
+            return await self._in_thread(self._reader, work)
 
-    async def _transaction(self, work: Work[R]) -> R:
+    async def _write(self, work: Work[R]) -> R:
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._turn.acquire()
@@ -76,15 +78,24 @@ class SqliteDatabase(Database):
             # Behind a lock each writer in turn would wait its full time; better to say no early.
             raise StoreUnavailable("too many wait to write", "look at the store's disk") from None
         try:
-            async with _open(self._writer).begin() as connection:
-                return await work(connection)
+            return await self._in_thread(self._writer, work)
         finally:
             self._turn.release()
 
-    async def in_turn(self, connection: AsyncConnection) -> None:
+    async def _in_thread(self, engine: Engine | None, work: Work[R]) -> R:
+        if engine is None or self._threads is None:
+            raise StoreUnavailable("the store is closed")
+
+        def run() -> R:
+            with engine.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    def in_turn(self, _: object) -> None:
         """See Database: every transaction that writes has the file for itself."""
 
-    async def announce(self, connection: AsyncConnection) -> None:
+    def announce(self, _: object) -> None:
         """See Database: there is no other process."""
 
     async def listen(self, wake: Callable[[], None]) -> None:
@@ -114,28 +125,21 @@ class MemoryDatabase(SqliteDatabase):
             self._keeper.close()
             self._keeper = None
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def _read(self, work: Work[R]) -> R:
         # Connections that share memory lock each other out instead of seeing one moment.
-        async with self._turn, super()._reading() as connection:
-            yield connection
+        return await self._write(work)
 
 
-def _open(engine: AsyncEngine | None) -> AsyncEngine:
-    if engine is None:
-        raise StoreUnavailable("the store is closed")
-    return engine
-
-
-def _engine(file: Path, begin: str, size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{file}",
-        poolclass=AsyncAdaptedQueuePool,
+def _engine(file: Path, begin: str, size: int) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{file}",
+        poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
         pool_timeout=30,
+        connect_args={"check_same_thread": False},
     )
-    prepare(engine.sync_engine, begin)
+    prepare(engine, begin)
     return engine
 
 

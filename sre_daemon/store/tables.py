@@ -103,7 +103,7 @@ Index(
     sqlite_where=text("open"),
     postgresql_where=text("open"),
 )
-Index("episodes_by_identity", episodes.c.identity, episodes.c.id)
+Index("episodes_by_identity", episodes.c.identity, episodes.c.first_seen, unique=True)
 Index("episodes_by_incident", episodes.c.incident_id)
 
 events = Table(

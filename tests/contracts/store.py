@@ -256,11 +256,17 @@ async def st12_end_and_new_firing_in_one_batch_are_both_kept(store: Store) -> No
 
 async def st13_one_open_episode_per_alert(store: Store) -> None:
     one, two = numbered(1), numbered(2)
-    await given(store, one, two, episodes=[episode(1, one)])
-    for n in range(3):
-        moved = replace(episode(1, two, seen=n), last_seen=later(n))
-        await store.accept([], fixed_writes(Writes(episodes=[moved])))
-        assert await store.episodes() == [moved]
+    first = episode(1, one)
+    await given(store, one, two, episodes=[first])
+    with pytest.raises(StoreConflict):
+        await store.accept([], fixed(episodes=[episode(1, two, seen=1)]))
+    assert await store.episodes() == [first]
+    moved = replace(first, incident_id=two.id, last_seen=later(9))
+    await store.accept([], fixed(episodes=[moved]))
+    assert await store.episodes(open_only=False) == [moved]
+    ended = replace(moved, open=False)
+    await store.accept([], fixed(episodes=[ended, episode(1, two, seen=1)]))
+    assert await store.episodes() == [episode(1, two, seen=1)]
 
 
 async def st14_episodes_need_their_incident(store: Store) -> None:

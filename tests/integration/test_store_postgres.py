@@ -116,18 +116,17 @@ async def test_a_killed_server_is_unavailable_and_comes_back_with_everything(tmp
 
 
 async def test_migrations_make_the_tables_that_the_code_uses(replicas):
-    async with replicas[0]._database.read() as connection:
+    def compare(connection):
+        return compare_metadata(MigrationContext.configure(connection), metadata)
 
-        def compare(sync):
-            return compare_metadata(MigrationContext.configure(sync), metadata)
-
-        assert await connection.run_sync(compare) == []
+    assert await replicas[0]._database.read(compare) == []
 
 
 async def test_commits_are_durable(replicas):
-    async with replicas[0]._database.read() as connection:
-        setting = (await connection.exec_driver_sql("SHOW synchronous_commit")).scalar()
-    assert setting == "on"
+    def setting(connection):
+        return connection.exec_driver_sql("SHOW synchronous_commit").scalar()
+
+    assert await replicas[0]._database.read(setting) == "on"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
@@ -155,15 +156,14 @@ async def test_acknowledged_writes_survive_a_killed_process(file):
 
 
 async def test_every_connection_is_durable_and_checks_references(file):
-    async def pragmas(connection):
+    def pragmas(connection):
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        return [(await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in names]
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
     async with opened(file) as store:
         full = 2
         assert await store._database.write(pragmas) == ["wal", full, 1, 2000]
-        async with store._database.read() as connection:
-            assert await pragmas(connection) == ["wal", full, 1, 2000]
+        assert await store._database.read(pragmas) == ["wal", full, 1, 2000]
 
 
 async def test_stored_bytes_are_those_that_came(file):
@@ -258,8 +258,8 @@ async def test_full_disk_leaves_nothing_half_written(file):
     async with opened(file) as store:
         await store.accept([], whole(numbered(1)))
 
-        async def limit(connection, pages):
-            await connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        def limit(connection, pages):
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
         (pages,) = ask(file, "PRAGMA page_count")[0]
         await store._database.write(lambda c: limit(c, pages + 4))
@@ -475,12 +475,13 @@ async def test_close_lets_reads_under_way_end(file):
 async def test_many_readers_never_wait_for_the_writer(file):
     async with opened(file) as store:
         await store.accept([], whole(numbered(1)))
-        inside, leave = asyncio.Event(), asyncio.Event()
+        inside, leave = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
 
-        async def write(connection):
-            await connection.exec_driver_sql("UPDATE incidents SET title = 'unseen'")
-            inside.set()
-            await leave.wait()
+        def write(connection):
+            connection.exec_driver_sql("UPDATE incidents SET title = 'unseen'")
+            loop.call_soon_threadsafe(inside.set)
+            assert leave.wait(10)
 
         writing = asyncio.create_task(store._database.write(write))
         await inside.wait()

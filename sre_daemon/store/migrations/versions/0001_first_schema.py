@@ -127,7 +127,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("episodes", schema=None) as batch_op:
-        batch_op.create_index("episodes_by_identity", ["identity", "id"], unique=False)
+        batch_op.create_index("episodes_by_identity", ["identity", "first_seen"], unique=True)
         batch_op.create_index("episodes_by_incident", ["incident_id"], unique=False)
         batch_op.create_index(
             "one_open_episode_per_alert",
