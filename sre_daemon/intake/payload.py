@@ -125,7 +125,7 @@ def _alert(item: object, tenant: str, *, plain: bool) -> Alert:
     if not isinstance(item, Mapping):
         raise ValueError("is not an object")
     status = item.get("status")
-    if status not in {"firing", "resolved"}:
+    if status not in ("firing", "resolved"):  # it may be a list, which no set can look up
         raise ValueError(f"its status is {status!r}, neither firing nor resolved"[:200])
     ends_at = _time(item.get("endsAt"), "endsAt")
     return Alert(
