@@ -1,0 +1,121 @@
+"""Settings and secrets: strict, relative to their file, never shown."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sre_daemon.errors import ConfigError
+from sre_daemon.settings import VARIABLES, check_front_door, load, load_secrets
+
+LEAST = "data_dir: data\nprometheus: {url: 'http://127.0.0.1:9090'}\n"
+
+
+def settings(folder, text=LEAST):
+    file = folder / "sre-daemon.yaml"
+    file.write_text(text)
+    return load(file)
+
+
+def test_little_is_needed_and_the_defaults_change_nothing(tmp_path):
+    found = settings(tmp_path)
+    assert (found.host, found.port) == ("127.0.0.1", 9911)
+    assert found.policy is None
+    assert found.store == "sqlite"
+    assert found.agent.engine == "auto"
+    assert not found.receiver.allow_anonymous
+    assert found.receiver.max_body_bytes >= 32 << 20
+
+
+def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    more = "policy: p.yaml\nrunbooks: [r, /abs]\nruntime: {kind: supervisor, socket: s.sock}\n"
+    found = settings(tmp_path, LEAST + more)
+    assert found.data_dir == tmp_path / "data"
+    assert found.policy == tmp_path / "p.yaml"
+    assert found.runbooks == (tmp_path / "r", Path("/abs"))
+    assert found.runtime.socket == tmp_path / "s.sock"
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("250ms", timedelta(milliseconds=250)),
+        ("5s", timedelta(seconds=5)),
+        ("2m", timedelta(minutes=2)),
+        ("1h", timedelta(hours=1)),
+        ("1d", timedelta(days=1)),
+        ("0s", timedelta()),
+    ],
+)
+def test_durations_are_written_as_prometheus_does(tmp_path, text, duration):
+    assert settings(tmp_path, LEAST + f"correlation: {{linger: {text}}}\n").correlation.linger == (
+        duration
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "listn: 127.0.0.1:1",
+        "listen: everywhere",
+        "correlation: {linger: -5s}",
+        "correlation: {linger: soon}",
+        "store: mysql://u@h/d",
+        "store: 7",
+        "prometheus: {url: 'ftp://h'}",
+        "agent: {engine: gpt}",
+        "worker: {concurrency: 0}",
+        "alertmanagers: http://h",
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_line(tmp_path, line):
+    text = LEAST if not line.startswith("prometheus") else "data_dir: data\n"
+    with pytest.raises(ConfigError, match=r"sre-daemon\.yaml:\d+: "):
+        settings(tmp_path, text + line + "\n")
+
+
+def test_secrets_come_from_the_environment_then_from_dotenv(tmp_path):
+    (tmp_path / ".env").write_text(
+        "SRE_DAEMON_API_TOKEN=from-file\nSRE_DAEMON_WEBHOOK_TOKEN=from-file\n"
+    )
+    found = load_secrets(tmp_path, {"SRE_DAEMON_API_TOKEN": "from-environment"})
+    assert found.api_token.get_secret_value() == "from-environment"
+    assert found.webhook_token.get_secret_value() == "from-file"
+    assert found.anthropic_api_key is None
+
+
+def test_a_secret_can_be_in_a_file(tmp_path):
+    (tmp_path / "token").write_text("hidden\n")
+    found = load_secrets(tmp_path, {"SRE_DAEMON_API_TOKEN_FILE": str(tmp_path / "token")})
+    assert found.api_token.get_secret_value() == "hidden"
+    with pytest.raises(ConfigError, match="missing"):
+        load_secrets(tmp_path, {"SRE_DAEMON_API_TOKEN_FILE": str(tmp_path / "missing")})
+
+
+def test_no_secret_is_shown(tmp_path):
+    found = load_secrets(tmp_path, dict.fromkeys(VARIABLES.values(), "hunter2"))
+    shown = repr(found).replace(repr(found.anthropic_base_url), "")
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    ("listen", "anonymous", "token", "good"),
+    [
+        ("127.0.0.1:0", False, True, True),
+        ("0.0.0.0:0", False, True, True),
+        ("127.0.0.1:0", False, False, False),
+        ("127.0.0.1:0", True, False, True),
+        ("localhost:0", True, False, True),
+        ("0.0.0.0:0", True, False, False),
+        ("10.0.0.1:0", True, False, False),
+    ],
+)
+def test_the_door_is_locked_unless_it_is_ours_alone(tmp_path, listen, anonymous, token, good):
+    text = LEAST + f"listen: {listen}\nreceiver: {{allow_anonymous: {str(anonymous).lower()}}}\n"
+    secrets = load_secrets(tmp_path, {"SRE_DAEMON_WEBHOOK_TOKEN": "t"} if token else {})
+    if good:
+        check_front_door(settings(tmp_path, text), secrets)
+    else:
+        with pytest.raises(ConfigError):
+            check_front_door(settings(tmp_path, text), secrets)
