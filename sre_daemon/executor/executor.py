@@ -140,7 +140,8 @@ class Executor:
         if not result.is_error:
             await self._settle(record, EffectState.APPLIED, detail, "")
             return None
-        intended = await self._intended(record)
+        record = await self._read_again(record)
+        intended = record.state is EffectState.INTENDED
         if not intended and record.direction is Direction.FORWARD:
             # The gate or the guard said no before anything happened.
             return await self._refused(record, detail, result)
@@ -159,9 +160,10 @@ class Executor:
         await self._settle(record, EffectState.REFUSED, detail, result.text)
         return Applied(Reason.EFFECT_REFUSED, result.text)
 
-    async def _intended(self, record: EffectRecord) -> bool:
+    async def _read_again(self, record: EffectRecord) -> EffectRecord:
+        """With the intent that the gate wrote, and when."""
         records = await self._store.effects(record.incident_id, record.attempt)
-        return any(item.id == record.id and item.state is EffectState.INTENDED for item in records)
+        return next(item for item in records if item.id == record.id)
 
     async def _measure(
         self, hands: Hands, record: EffectRecord

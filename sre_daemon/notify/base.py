@@ -12,7 +12,7 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.errors import NotifyError
+from sre_daemon.errors import NotifyError, StoreUnavailable
 from sre_daemon.metrics import Metrics
 from sre_daemon.store.base import Store
 from sre_daemon.tasks import Tasks
@@ -95,7 +95,8 @@ class Notifier:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(NotifyError),
                 stop=stop_after_attempt(5),
-                wait=wait_exponential_jitter(initial=0.5, max=30),
+                wait=wait_exponential_jitter(multiplier=0.5, max=30),
+                sleep=self._clock.sleep,
             ):
                 with attempt:
                     await channel.send(message)
@@ -103,16 +104,18 @@ class Notifier:
             outcome, detail = "failed", str(failure.last_attempt.exception())
             log.error("message not delivered", channel=channel.name, error=detail)
         self._metrics.messages.labels(outcome).inc()
-        if not message.incident_id:
-            return
-        await self._store.note(
-            [
-                TimelineEvent(
-                    message.incident_id,
-                    self._clock.now(),
-                    Kind.NOTIFICATION,
-                    f"{message.state} {outcome} to {channel.name}{': ' + detail if detail else ''}",
-                    {"channel": channel.name, "outcome": outcome},
-                )
-            ]
+        if message.incident_id:
+            await self._record(channel, message, outcome, detail)
+
+    async def _record(self, channel: Channel, message: Message, outcome: str, detail: str) -> None:
+        event = TimelineEvent(
+            message.incident_id,
+            self._clock.now(),
+            Kind.NOTIFICATION,
+            f"{message.state} {outcome} to {channel.name}{': ' + detail if detail else ''}",
+            {"channel": channel.name, "outcome": outcome},
         )
+        try:
+            await self._store.note([event])
+        except StoreUnavailable as failure:
+            log.error("message not in the timeline", channel=channel.name, error=failure.reason)

@@ -1,5 +1,6 @@
 """A channel that posts JSON to an HTTP endpoint."""
 
+import json
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
@@ -7,6 +8,8 @@ import httpx
 
 from sre_daemon.errors import NotifyError
 from sre_daemon.notify.base import Message
+
+JSON = {"Content-Type": "application/json"}
 
 
 class WebhookChannel:
@@ -21,7 +24,9 @@ class WebhookChannel:
     async def send(self, message: Message) -> None:
         """Post it; anything but 2xx is a NotifyError."""
         try:
-            response = await self._http.post(self._url, json=asdict(message))
+            # Escaped to ASCII: what people and models write may be text that UTF-8 cannot say.
+            body = json.dumps(asdict(message))
+            response = await self._http.post(self._url, content=body, headers=JSON)
         except httpx.HTTPError as failure:
             raise NotifyError(f"no answer: {type(failure).__name__}") from failure
         if not response.is_success:

@@ -56,34 +56,38 @@ class Worker:
         self._clock = clock
         self._metrics = metrics
         self._on_move = on_move
-        self._wake = asyncio.Event()
+        self._wakes: list[asyncio.Event] = []
 
     def wake(self) -> None:
         """There may be something to claim."""
-        self._wake.set()
+        for wake in self._wakes:
+            wake.set()
 
     def start(self, tasks: Tasks) -> None:
         """Start the loops."""
         for number in range(self._settings.concurrency):
-            tasks.spawn(f"worker-{number}", self._loop(f"{self._owner}/{number}"))
+            wake = asyncio.Event()
+            self._wakes.append(wake)
+            tasks.spawn(f"worker-{number}", self._loop(f"{self._owner}/{number}", wake))
 
-    async def _loop(self, owner: str) -> None:
+    async def _loop(self, owner: str, wake: asyncio.Event) -> None:
         while True:
+            # Before the look, so that a wake between the look and the wait is not lost.
+            wake.clear()
             try:
                 incident = await self._store.claim(owner, self._clock.now(), self._lease)
             except StoreUnavailable as failure:
                 log.error("cannot claim", error=failure.reason)
                 incident = None
             if incident is None:
-                await self._idle()
+                await self._idle(wake)
             else:
                 await self._work(incident)
 
-    async def _idle(self) -> None:
-        self._wake.clear()
+    async def _idle(self, wake: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(self._poll.total_seconds()):
-                await self._wake.wait()
+                await wake.wait()
         except TimeoutError:
             pass
 
@@ -179,7 +183,9 @@ class Worker:
                 moved = Next(event, outcome.reason, outcome.message, outcome.notes, outcome.events)
                 return await self._move(incident, fence, moved)
             case Wait():
-                waiting = incident.noting(**outcome.notes).waiting(outcome.until)
+                # Only failures in a row count.
+                noted = incident.noting(retries=None, **outcome.notes)
+                waiting = noted.waiting(outcome.until)
                 await self._store.save(waiting, fence, outcome.events)
                 return None
             case Retry():

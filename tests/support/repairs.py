@@ -17,9 +17,10 @@ from sre_daemon.errors import DaemonError
 from sre_daemon.executor.gate import Gate
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.source import PolicyFile
-from sre_daemon.store.base import Writes
 from sre_daemon.store.sql import SqlStore
+from sre_daemon.store.sqlite import SqliteDatabase
 from tests.support.clock import ManualClock
+from tests.support.correlation import fixed
 from tests.support.factories import REPAIR, alert, incident
 
 LEASE = timedelta(seconds=15)
@@ -139,14 +140,11 @@ def counted(metric, **labels):
 
 async def store_incident(store, stored, *alerts):
     """Open an incident with its alerts, as intake does."""
-    writes = Writes(
-        opened=[stored],
-        episodes=[
-            StoredAlert(item, stored.id, item.starts_at, item.starts_at, 1, open=item.firing)
-            for item in alerts
-        ],
-    )
-    await store.accept([], lambda _notifications, _known: writes)
+    episodes = [
+        StoredAlert(item, stored.id, item.starts_at, item.starts_at, 1, open=item.firing)
+        for item in alerts
+    ]
+    await store.accept([], fixed(opened=[stored], episodes=episodes))
 
 
 @asynccontextmanager
@@ -166,7 +164,7 @@ async def under_repair(folder: Path, *alerts, effects=REPAIR, **values) -> Async
     clock, metrics, watcher = ManualClock(), Metrics(), FixedWatcher()
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
-    store = SqlStore(folder / "repair.sqlite3")
+    store = SqlStore(SqliteDatabase(folder / "repair.sqlite3"))
     await store.open()
     gate = Gate(folder / "gate.sock", store, PolicyFile(policy), watcher, clock, metrics)
     await gate.start()
