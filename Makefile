@@ -32,10 +32,10 @@ check: setup
 	amtool check-config alertmanager/alertmanager.yml
 	$(BIN)/sre-daemon check stack/policy.yaml stack/runbooks
 
-# Unit and contract tests two at a time; what starts servers runs alone.
+# Two at a time, one per processor; acceptance waits more than it works.
 test: check
-	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules -q -n 2 $(FILTER)
-	$(BIN)/pytest tests/integration tests/acceptance -q $(FILTER)
+	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/integration -q -n 2 $(FILTER)
+	$(BIN)/pytest tests/acceptance -q -n 3 $(FILTER)
 
 fmt: setup
 	$(BIN)/ruff check --fix .

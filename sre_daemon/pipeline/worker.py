@@ -106,6 +106,10 @@ class Worker:
                 current = await self._store_outcome(current, fence, outcome)
         except StoreConflict as failure:
             log.info("incident lost", incident=incident.id, why=failure.reason)
+        except InvalidTransition:
+            # A defect of ours in one stage must not stop the work on all other incidents.
+            log.exception("lifecycle violated", incident=incident.id)
+            await self._clock.sleep(self._poll.total_seconds())
         except StoreUnavailable as failure:
             # The lease runs out and somebody claims it again.
             log.error("store unavailable", incident=incident.id, error=failure.reason)

@@ -4,12 +4,15 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from sre_daemon.errors import StoreConflict, StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 Work = Callable[[Connection], R]
@@ -40,7 +43,13 @@ class Database(ABC):
 
     async def write(self, work: Work[R]) -> R:
         """One transaction. A cancelled caller does not cut it in half: it ends, unseen."""
-        return await asyncio.shield(self._mapped_write(work))
+        writing = asyncio.ensure_future(self._mapped_write(work))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # Nobody waits any more: its error, if there is one, is looked at here.
+            writing.add_done_callback(_look_at_error)
+            raise
 
     async def _mapped_write(self, work: Work[R]) -> R:
         with mapped():
@@ -63,6 +72,11 @@ class Database(ABC):
     @abstractmethod
     async def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` after announcements of other processes; runs until it is cancelled."""
+
+
+def _look_at_error(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled() and done.exception() is not None:
+        log.warning("an abandoned write failed", error=str(done.exception()))
 
 
 @contextmanager

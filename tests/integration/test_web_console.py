@@ -16,6 +16,7 @@ from sre_daemon.domain.remediation import Direction
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.store.base import Writes
 from sre_daemon.web import api
+from tests.support.correlation import fixed_writes
 from tests.support.front import API_TOKEN, front_door
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -68,7 +69,7 @@ async def put_incident(store, name="i1", title=HOSTILE, state=State.ESCALATED):
             TimelineEvent(name, AT, Kind.NOTE, HOSTILE),
         ],
     )
-    await store.accept([], lambda *_: writes)
+    await store.accept([], fixed_writes(writes))
     return incident
 
 
