@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "rules").glob("*.rules.yml"))
 TESTS = sorted((ROOT / "rules" / "tests").glob("*.test.yml"))
+PAGES = (ROOT / "stack" / "runbooks", ROOT / "docs" / "runbooks")
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 
 
@@ -59,5 +60,5 @@ def test_every_alert_is_tested_labelled_and_explained(rule):
     if rule["labels"]["severity"] == "none":
         return  # the Watchdog is no problem
     name = f"{rule['annotations']['runbook']}.md"
-    page = (ROOT / "stack" / "runbooks" / name).read_text()
-    assert all(section in page for section in SECTIONS)
+    (page,) = (folder / name for folder in PAGES if (folder / name).exists())
+    assert all(section in page.read_text() for section in SECTIONS)
