@@ -15,16 +15,15 @@ from sre_daemon.domain.notification import Notification, StoredAlert
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.errors import StoreConflict
+from sre_daemon.store import effects as known_effects
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
-from sre_daemon.store.accept import accept, add_events, require_fence, set_switch
+from sre_daemon.store.accept import accept, add_events, set_switch
 from sre_daemon.store.base import Acted, Correlation, Totals
 from sre_daemon.store.database import Database
 
-ACTIVE = (State.REMEDIATING.value, State.VERIFYING.value)
 # After so many missed turns a job's owner is gone.
 ORPHANED = 2.5
-BEGUN = tuple(s.value for s in EffectState if s not in {EffectState.PLANNED, EffectState.REFUSED})
 
 
 class SqlStore:
@@ -228,108 +227,31 @@ class SqlStore:
         at: datetime,
     ) -> list[EffectRecord]:
         """See Store."""
-        mine = (
-            select(t.effects)
-            .where(
-                t.effects.c.incident_id == incident.id,
-                t.effects.c.attempt == incident.attempt,
-                t.effects.c.direction == direction.value,
-            )
-            .order_by(t.effects.c.position)
+        return await self._database.write(
+            lambda c: known_effects.plan(c, incident, fence, direction, effects, at)
         )
-
-        def work(connection: Connection) -> list[EffectRecord]:
-            require_fence(connection, incident.id, fence)
-            if connection.execute(mine).first() is None and effects:
-                planned = [
-                    {
-                        "incident_id": incident.id,
-                        "attempt": incident.attempt,
-                        "direction": direction.value,
-                        "position": position,
-                        "policy": incident.policy,
-                        "state": EffectState.PLANNED.value,
-                        "planned_at": rows.number(at),
-                        "detail": "{}",
-                        **rows.effect_values(effect),
-                    }
-                    for position, effect in enumerate(effects)
-                ]
-                connection.execute(insert(t.effects), planned)
-            return [rows.effect(row) for row in connection.execute(mine)]
-
-        return await self._database.write(work)
 
     async def effects(self, incident_id: str, attempt: int | None = None) -> list[EffectRecord]:
         """See Store."""
-        e = t.effects.c
-        wanted = select(t.effects).where(e.incident_id == incident_id)
-        if attempt is not None:
-            wanted = wanted.where(e.attempt == attempt)
-        # "forward" sorts before "rollback".
-        found = await self._all(wanted.order_by(e.attempt, e.direction, e.position))
-        return [rows.effect(row) for row in found]
+        return await self._database.read(lambda c: known_effects.find(c, incident_id, attempt))
 
     async def intend(
         self, effect_id: int, fence: int, states: Sequence[State], at: datetime
     ) -> EffectRecord:
         """See Store."""
-        ready = (EffectState.PLANNED.value, EffectState.NOT_APPLIED.value)
-        intended = (
-            update(t.effects)
-            .where(t.effects.c.id == effect_id, t.effects.c.state.in_(ready))
-            .values(state=EffectState.INTENDED.value, intended_at=rows.number(at), settled_at=None)
-            .returning(*t.effects.c)
+        return await self._database.write(
+            lambda c: known_effects.intend(c, effect_id, fence, states, at)
         )
-
-        def work(connection: Connection) -> EffectRecord:
-            row = connection.execute(intended).first()
-            if row is None:
-                raise StoreConflict("this effect was already begun, or is not planned")
-            require_fence(connection, row.incident_id, fence, states)
-            return rows.effect(row)
-
-        return await self._database.write(work)
 
     async def settle(
         self, effect_id: int, state: EffectState, detail: Mapping[str, object], at: datetime
     ) -> None:
         """See Store."""
-        this = update(t.effects).where(t.effects.c.id == effect_id)
-        await self._execute(
-            this.values(
-                state=state.value, detail=rows.dump(dict(detail)), settled_at=rows.number(at)
-            )
-        )
+        await self._database.write(lambda c: known_effects.settle(c, effect_id, state, detail, at))
 
     async def acted(self, since: datetime) -> list[Acted]:
         """See Store."""
-        e, i = t.effects.c, t.incidents.c
-        active = i.state.in_(ACTIVE) & (i.attempt == e.attempt)
-        wanted = (
-            select(t.effects, i.state.label("incident_state"), i.attempt.label("current"))
-            .join(t.incidents, i.id == e.incident_id)
-            .where(
-                e.direction == Direction.FORWARD.value,
-                e.state.in_(BEGUN),
-                e.intended_at.is_not(None),
-                or_(e.intended_at >= rows.number(since), active),
-            )
-            .order_by(e.incident_id, e.attempt, e.position)
-        )
-        grouped: dict[tuple[str, int], list[Any]] = {}
-        for row in await self._all(wanted):
-            grouped.setdefault((row.incident_id, row.attempt), []).append(row)
-        return [
-            Acted(
-                incident_id=incident_id,
-                policy=found[0].policy,
-                targets=tuple(row.target for row in found),
-                at=rows.moment(min(row.intended_at for row in found)),
-                active=found[0].incident_state in ACTIVE and found[0].current == attempt,
-            )
-            for (incident_id, attempt), found in grouped.items()
-        ]
+        return await self._database.read(lambda c: known_effects.acted(c, since))
 
     # --- runs
     async def begin_run(self, run: Run) -> None:

@@ -1,16 +1,12 @@
 import asyncio
 import sys
 
-import psutil
 import pytest
 
 from sre_daemon.errors import ToolFailed, ToolServerUnavailable
 from sre_daemon.toolclient import ToolServer, open_session
 from tests.support.investigations import stand_in
-
-
-def children():
-    return psutil.Process().children(recursive=True)
+from tests.support.processes import belonging_to
 
 
 async def test_call_returns_structure_text_and_error_flag(tmp_path):
@@ -32,10 +28,9 @@ async def test_calls_run_in_parallel(tmp_path):
 
 
 async def test_server_is_gone_with_its_session(tmp_path):
-    before = set(children())
     async with open_session(stand_in(tmp_path)):
-        assert set(children()) - before
-    assert not set(children()) - before
+        assert belonging_to(tmp_path)
+    assert belonging_to(tmp_path) == []
 
 
 async def test_errors_of_the_caller_pass_through_unwrapped(tmp_path):
@@ -72,9 +67,8 @@ async def test_call_without_an_answer_fails_in_time(tmp_path):
 
 async def test_environment_of_the_daemon_is_not_handed_down(tmp_path, monkeypatch):
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
-    before = set(children())
     async with open_session(stand_in(tmp_path)):
-        (server,) = set(children()) - before
+        (server,) = belonging_to(tmp_path)
         names = set(server.environ())
     allowed = {"HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"}
     assert names - allowed == {"STAND_IN_WORLD", "STAND_IN_MODE"}

@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from sre_daemon.agent.base import Report, Request
 from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.errors import AgentError
 from sre_daemon.toolclient import ToolServer
 from tests.support.investigations import Recorder, make_request, stand_in
 from tests.support.messages_api import Answer, Behaviour, serve
+from tests.support.processes import belonging_to
 
 KEY = "sk-ant-scripted-key"
 
@@ -55,7 +54,7 @@ async def run_claude(
 
     def watched(body: dict[str, Any]) -> Answer:
         if not seen:
-            seen.extend(_processes())
+            seen.extend(_processes(folder))
         return behaviour(body)
 
     async with serve(watched) as api:
@@ -69,8 +68,5 @@ async def run_claude(
     return run
 
 
-def _processes() -> list[Process]:
-    return [
-        Process(child.cmdline(), child.environ())
-        for child in psutil.Process().children(recursive=True)
-    ]
+def _processes(folder: Path) -> list[Process]:
+    return [Process(found.cmdline(), found.environ()) for found in belonging_to(folder)]
