@@ -1,8 +1,17 @@
 """Fixtures that more than one suite uses."""
 
+import os
+
 import pytest
+from hypothesis import settings
 
 from tests.support.postgres import Server
+
+# How long one example takes says more about the machine than about the code. The gate draws the
+# same examples each time, so that a change is judged by itself; at home each run looks further.
+settings.register_profile("home", deadline=None)
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.load_profile("gate" if os.environ.get("CI") else "home")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,118 @@
+"""The daemon as a whole: started whole or not at all, stopped in reverse order."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from sre_daemon import __version__
+from sre_daemon.app.agent import investigator_for
+from sre_daemon.app.foundation import OpenStore, foundation
+from sre_daemon.app.front import start_front
+from sre_daemon.app.intake import start_intake
+from sre_daemon.app.people import channels_for
+from sre_daemon.app.work import start_worker
+from sre_daemon.clock import Clock, SystemClock
+from sre_daemon.control import Control
+from sre_daemon.errors import StoreUnavailable
+from sre_daemon.notify.base import Notifier
+from sre_daemon.policy.source import PolicyFile
+from sre_daemon.settings import Secrets, Settings, check_front_door
+from sre_daemon.store.sql import SqlStore
+from sre_daemon.tasks import Tasks, race
+
+log = structlog.get_logger(__name__)
+
+GAUGES_EVERY = 2.0
+
+
+class Daemon:
+    """A running daemon. `start` builds it whole or not at all; `stop` undoes it in reverse order."""
+
+    def __init__(self, stack: AsyncExitStack, tasks: Tasks, policy: PolicyFile, url: str) -> None:
+        self._stack = stack
+        self._tasks = tasks
+        self._policy = policy
+        self.url = url
+
+    @classmethod
+    async def start(
+        cls,
+        settings: Settings,
+        secrets: Secrets,
+        clock: Clock | None = None,
+        open_store: OpenStore = SqlStore,
+    ) -> "Daemon":
+        """Start everything; the HTTP server last, so that what answers can also work.
+
+        Raises:
+            ConfigError: settings that cannot be used.
+            StoreError: the store cannot be opened.
+        """
+        check_front_door(settings, secrets)
+        stack = AsyncExitStack()
+        try:
+            return await cls._build(stack, settings, secrets, clock or SystemClock(), open_store)
+        except BaseException:
+            await stack.aclose()
+            raise
+
+    async def run_until(self, stop: asyncio.Event) -> bool:
+        """Wait for the stop event, or for a background task to die; True when it was the event."""
+        await race(_wait(stop), _wait(self._tasks.failed))
+        return stop.is_set()
+
+    async def reload(self) -> None:
+        """Look at the policy file now, to say in the log whether it can be used.
+
+        Raises:
+            PolicyFileError: it cannot; until it can, nothing is changed.
+        """
+        self._policy.current()
+
+    async def stop(self) -> None:
+        """Stop taking notifications, finish what is being stored, give claims back, let go."""
+        await self._stack.aclose()
+
+    @classmethod
+    async def _build(
+        cls,
+        stack: AsyncExitStack,
+        settings: Settings,
+        secrets: Secrets,
+        clock: Clock,
+        open_store: OpenStore,
+    ) -> "Daemon":
+        base = await foundation(stack, settings, secrets, clock, open_store)
+        notifier = Notifier(
+            channels_for(stack, settings), base.store, base.tasks, clock, base.metrics
+        )
+        investigator = investigator_for(base)
+        worker = await start_worker(stack, base, investigator, notifier)
+        intake = await start_intake(stack, base, worker, notifier)
+        control = Control(
+            base.store,
+            base.policy,
+            base.observer,
+            clock,
+            base.metrics,
+            investigator.engine,
+            investigator.model,
+        )
+        base.tasks.spawn("gauges", _gauges(control, clock))
+        url = await start_front(stack, base, intake, control)
+        log.info("ready", url=url, engine=investigator.engine, version=__version__)
+        return cls(stack, base.tasks, base.policy, url)
+
+
+async def _gauges(control: Control, clock: Clock) -> None:
+    while True:
+        try:
+            await control.refresh()
+        except StoreUnavailable as failure:
+            log.error("gauges not refreshed", error=failure.reason)
+        await clock.sleep(GAUGES_EVERY)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

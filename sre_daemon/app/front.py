@@ -1,0 +1,28 @@
+"""The HTTP server."""
+
+from contextlib import AsyncExitStack
+
+from sre_daemon.app.foundation import Base, reveal
+from sre_daemon.control import Control
+from sre_daemon.intake.payload import parse
+from sre_daemon.intake.receiver import Intake
+from sre_daemon.web.front import Front
+from sre_daemon.web.server import build, listen
+
+
+async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control: Control) -> str:
+    """The HTTP server; its address."""
+    front = Front(
+        store=base.store,
+        intake=intake,
+        parse=parse,
+        control=control,
+        clock=base.clock,
+        metrics=base.metrics,
+        receiver=base.settings.receiver,
+        webhook_token=reveal(base.secrets.webhook_token),
+        api_token=reveal(base.secrets.api_token),
+    )
+    runner, url = await listen(build(front), base.settings.host, base.settings.port)
+    stack.push_async_callback(runner.cleanup)
+    return url

@@ -1,0 +1,65 @@
+"""What comes in, and the periodic jobs that find what did not."""
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from sre_daemon.app.foundation import Base
+from sre_daemon.intake.receiver import Intake
+from sre_daemon.intake.reconcile import Reconciler
+from sre_daemon.intake.rules import Rules
+from sre_daemon.notify.base import Notifier
+from sre_daemon.pipeline.heartbeat import Heartbeat
+from sre_daemon.pipeline.retention import Retention
+from sre_daemon.pipeline.sweep import Sweep
+from sre_daemon.pipeline.worker import Worker
+from sre_daemon.schedule import Schedule
+from sre_daemon.settings import Settings
+
+SWEEP = timedelta(seconds=15)
+HOUR = timedelta(hours=1)
+
+
+def _rules(settings: Settings) -> Rules:
+    known = settings.correlation
+    return Rules(
+        labels=known.labels,
+        debounce=known.debounce,
+        storm=known.storm,
+        flaps=known.flaps,
+        late=known.late,
+        watchdog=settings.watchdog.alertname,
+    )
+
+
+async def start_intake(
+    stack: AsyncExitStack, base: Base, worker: Worker, notifier: Notifier
+) -> Intake:
+    """What comes in, and the periodic jobs that find what did not."""
+    store, clock, known = base.store, base.clock, base.settings
+    schedule = Schedule(store, base.replica, clock)
+    rules = _rules(known)
+    intake = Intake(
+        store,
+        rules,
+        base.observer.firing,
+        known.receiver.max_pending,
+        base.metrics,
+        on_stored=worker.wake,
+        on_doubt=lambda: schedule.soon("reconcile"),
+    )
+    await intake.start()
+    stack.push_async_callback(intake.stop)
+    if known.alertmanagers:
+        receivers = known.reconcile.receivers
+        reconcile = Reconciler(
+            base.observer, store, intake, receivers, rules.watchdog, clock, base.metrics
+        )
+        schedule.every("reconcile", known.reconcile.interval, reconcile)
+    schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, clock))
+    keep = known.retention
+    schedule.every("retention", HOUR, Retention(store, keep.notifications, keep.incidents, clock))
+    heartbeat = Heartbeat(store, notifier, known.watchdog.stale_after, clock)
+    schedule.every("heartbeat", SWEEP, heartbeat)
+    schedule.start()
+    stack.push_async_callback(schedule.stop)
+    return intake

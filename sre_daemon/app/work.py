@@ -1,0 +1,61 @@
+"""The gate, the executor, the stages, and the worker that drives them."""
+
+from contextlib import AsyncExitStack
+
+from sre_daemon.agent.base import Investigator
+from sre_daemon.app.foundation import Base
+from sre_daemon.domain.incident import Incident
+from sre_daemon.executor.executor import Executor
+from sre_daemon.executor.gate import Gate
+from sre_daemon.executor.hands import ProcessHands
+from sre_daemon.notify.base import Notifier
+from sre_daemon.pipeline.build import Stages
+from sre_daemon.pipeline.close import Close
+from sre_daemon.pipeline.decide import Decide
+from sre_daemon.pipeline.investigate import Investigate
+from sre_daemon.pipeline.remediate import Remediate
+from sre_daemon.pipeline.stage import Next
+from sre_daemon.pipeline.surroundings import RuleFacts
+from sre_daemon.pipeline.triage import Triage
+from sre_daemon.pipeline.undo import Undo
+from sre_daemon.pipeline.verify import Verify
+from sre_daemon.pipeline.worker import Worker
+from sre_daemon.report.postmortem import Postmortem
+
+
+async def start_worker(
+    stack: AsyncExitStack, base: Base, investigator: Investigator, notifier: Notifier
+) -> Worker:
+    """The gate, the executor and the stages, and the worker that drives them."""
+    store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
+    gate = Gate(base.data / "gate.sock", store, base.policy, base.observer, clock, metrics)
+    await gate.start()
+    stack.push_async_callback(gate.stop)
+    executor = Executor(store, gate, ProcessHands(base.tools, gate.socket), clock, metrics)
+    undo = Undo(store, executor, clock, metrics)
+    facts = RuleFacts(base.observer)
+    stages = Stages(
+        Triage(store, base.observer, clock),
+        Investigate(store, investigator, facts, known.agent.deadline, clock, metrics),
+        Decide(store, base.policy, base.observer, known.correlation.flaps, clock, metrics),
+        Remediate(store, executor, undo, clock),
+        Verify(store, base.observer, undo, clock, metrics),
+        Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),
+    )
+
+    async def moved(_: Incident, after: Incident, outcome: Next) -> None:
+        await notifier.moved(after, outcome.message)
+
+    worker = Worker(
+        store,
+        stages.table(),
+        owner=base.replica,
+        settings=known.worker,
+        clock=clock,
+        metrics=metrics,
+        on_move=moved,
+    )
+    worker.start(base.tasks)
+    base.tasks.spawn("listener", store.listen(worker.wake))
+    stack.push_async_callback(base.tasks.stop)
+    return worker

@@ -1,0 +1,87 @@
+"""The only reader of the environment: secrets from variables, `NAME_FILE` variables and a `.env` file."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from sre_daemon import documents
+from sre_daemon.errors import ConfigError
+from sre_daemon.settings.base import Group
+from sre_daemon.settings.file import Settings
+
+VARIABLES = {
+    "anthropic_api_key": "ANTHROPIC_API_KEY",
+    "anthropic_base_url": "ANTHROPIC_BASE_URL",
+    "webhook_token": "SRE_DAEMON_WEBHOOK_TOKEN",
+    "api_token": "SRE_DAEMON_API_TOKEN",
+    "store_password": "SRE_DAEMON_STORE_PASSWORD",
+}
+
+
+class Secrets(Group):
+    """What may not stand in a file that is committed. Each also as `NAME_FILE`."""
+
+    anthropic_api_key: SecretStr | None = None
+    """ANTHROPIC_API_KEY"""
+    anthropic_base_url: str | None = None
+    """ANTHROPIC_BASE_URL; not secret, but it belongs to the key."""
+    webhook_token: SecretStr | None = None
+    """SRE_DAEMON_WEBHOOK_TOKEN: what Alertmanager sends (bearer token, or basic auth password)."""
+    api_token: SecretStr | None = None
+    """SRE_DAEMON_API_TOKEN: for the API and the console."""
+    store_password: SecretStr | None = None
+    """SRE_DAEMON_STORE_PASSWORD: for `store: postgresql://…`."""
+
+
+def load_secrets(beside: Path, environ: Mapping[str, str] | None = None) -> Secrets:
+    """Read the secrets: environment first, then the `.env` file in the folder `beside`.
+
+    Raises:
+        ConfigError: a `NAME_FILE` variable names a file that cannot be read.
+    """
+    env = dict(os.environ if environ is None else environ)
+    merged = {k: v for k, v in dotenv_values(beside / ".env").items() if v is not None} | env
+    values: dict[str, str] = {}
+    for field, name in VARIABLES.items():
+        if merged.get(name):
+            values[field] = merged[name]
+        elif merged.get(f"{name}_FILE"):
+            source = Path(merged[f"{name}_FILE"])
+            values[field] = documents.read(source).strip()
+    return Secrets.model_validate(values)
+
+
+def check_front_door(settings: Settings, secrets: Secrets) -> None:
+    """Refuse to listen without authentication, unless loopback and said so.
+
+    Raises:
+        ConfigError: with what to set.
+    """
+    if secrets.webhook_token is not None:
+        return
+    if not settings.receiver.allow_anonymous:
+        raise ConfigError(
+            "no token protects the webhook",
+            "set SRE_DAEMON_WEBHOOK_TOKEN, or `receiver: {allow_anonymous: true}` on loopback",
+        )
+    if settings.host not in {"127.0.0.1", "::1", "localhost"}:
+        raise ConfigError(
+            f"receiver.allow_anonymous with listen {settings.listen}",
+            "anonymous notifications are only accepted on a loopback address",
+        )
+
+
+def client_environment() -> tuple[str, str]:
+    """For the commands that ask a running daemon: its address and the API token."""
+    token = load_secrets(Path()).api_token
+    url = os.environ.get("SRE_DAEMON_URL", "http://127.0.0.1:9911")
+    return url, token.get_secret_value() if token else ""
+
+
+def webhook_environment() -> str:
+    """The webhook token, for the command that plays Alertmanager."""
+    token = load_secrets(Path()).webhook_token
+    return token.get_secret_value() if token else ""

@@ -1,0 +1,106 @@
+"""The settings file as a whole, and how it is read. Relative paths are relative to the file."""
+
+from pathlib import Path
+
+from pydantic import Field, HttpUrl
+
+from sre_daemon import documents
+from sre_daemon.settings.agent import AgentSettings
+from sre_daemon.settings.base import Group
+from sre_daemon.settings.channels import ChannelSettings
+from sre_daemon.settings.intake import (
+    CorrelationSettings,
+    ReceiverSettings,
+    ReconcileSettings,
+    WatchdogSettings,
+)
+from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
+from sre_daemon.settings.work import RetentionSettings, WorkerSettings
+
+PATH_FIELDS = (
+    "data_dir",
+    "config_root",
+    "deployments",
+    "policy",
+    "guardrails",
+    "health",
+)
+
+
+class Settings(Group):
+    """The settings file."""
+
+    listen: str = Field(default="127.0.0.1:9911", pattern=r"^[^\s:]+:\d{1,5}$")
+    """Address and port of the HTTP server; port 0 picks a free one."""
+    data_dir: Path
+    """SQLite file, post-mortems, transcripts, sockets: everything the daemon itself writes."""
+    store: str = Field(default="sqlite", pattern=r"^(sqlite|memory|postgres(ql)?://\S+)$")
+    """Where incidents live: `sqlite` (a file in data_dir), `postgresql://USER@HOST/DATABASE` for
+    several replicas, or `memory` (gone with the process)."""
+    prometheus: PrometheusSettings
+    """Where metrics and rules are read."""
+    alertmanagers: tuple[HttpUrl, ...] = ()
+    """Every Alertmanager of the cluster, for the state of alerts and silences."""
+    config_root: Path | None = None
+    """The tree whose `config/` folder the tools may see."""
+    runtime: RuntimeSettings = RuntimeSettings()
+    """What runs the services."""
+    services: tuple[str, ...] = ()
+    """Services that may be logged, restarted and redeployed; no other name is accepted."""
+    deployments: Path | None = None
+    """JSON-lines file of recorded deploys; redeploys by the daemon are added to it."""
+    policy: Path | None = None
+    """The policy file; without one nothing is ever changed."""
+    guardrails: Path | None = None
+    """Value ranges per configuration key that hold whatever the policy says."""
+    health: Path | None = None
+    """Queries and thresholds of `get_service_health`; without one the built-in ones are used."""
+    runbooks: tuple[Path, ...] = ()
+    """Files or folders of runbooks."""
+    agent: AgentSettings = AgentSettings()
+    """The investigator."""
+    receiver: ReceiverSettings = ReceiverSettings()
+    """The webhook receiver."""
+    correlation: CorrelationSettings = CorrelationSettings()
+    """How alerts become incidents."""
+    reconcile: ReconcileSettings = ReconcileSettings()
+    """The comparison with what Alertmanager has."""
+    watchdog: WatchdogSettings = WatchdogSettings()
+    """The sign of life of the alerting path."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long is kept what is over."""
+    worker: WorkerSettings = WorkerSettings()
+    """The worker pool."""
+    notify: tuple[ChannelSettings, ...] = ()
+    """Who is told, besides the log and the console."""
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.listen.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        """The port to listen on."""
+        return int(self.listen.rpartition(":")[2])
+
+
+def load(path: Path) -> Settings:
+    """Read the settings file; relative paths become absolute.
+
+    Raises:
+        ConfigError: naming file, line and key.
+    """
+    settings = documents.load(path, Settings)
+    base = path.resolve().parent
+    update: dict[str, object] = {}
+    for name in PATH_FIELDS:
+        value = getattr(settings, name)
+        if value is not None:
+            update[name] = base / value
+    update["runbooks"] = tuple(base / item for item in settings.runbooks)
+    if settings.runtime.socket is not None:
+        update["runtime"] = settings.runtime.model_copy(
+            update={"socket": base / settings.runtime.socket}
+        )
+    return settings.model_copy(update=update)
