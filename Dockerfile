@@ -11,6 +11,7 @@ FROM ${BASE} AS build
 WORKDIR /src
 RUN python3 -m venv /opt/sre-daemon
 COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY docs/man docs/man
 COPY sre_daemon sre_daemon
 COPY mcp_tools mcp_tools
 RUN /opt/sre-daemon/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt . \

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from manpage import manpage
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -166,6 +167,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "cli.md": cli,
     "tools.md": tools,
+    "man/sre-daemon.1": lambda: manpage(typer.main.get_command(app)),
 }
 
 
