@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 from sre_daemon.agent.base import Investigator
 from sre_daemon.app.foundation import Base
+from sre_daemon.app.traces import recorder_for
 from sre_daemon.domain.incident import Incident
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
@@ -43,8 +44,12 @@ async def start_worker(
         Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),
     )
 
-    async def moved(_: Incident, after: Incident, outcome: Next) -> None:
+    traces = recorder_for(stack, base)
+
+    async def moved(before: Incident, after: Incident, outcome: Next) -> None:
         await notifier.moved(after, outcome.message)
+        if traces is not None:
+            base.tasks.spawn("traces", traces.moved(before, after))
 
     worker = Worker(
         store,

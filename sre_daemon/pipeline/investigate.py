@@ -91,7 +91,8 @@ class Investigate:
             facts=await self._facts(incident, alerts),
         )
         try:
-            report = await self._run(run, request)
+            with structlog.contextvars.bound_contextvars(run=run.id):
+                report = await self._run(run, request)
         except AgentError as failure:
             return Escalate(
                 Reason.AGENT_FAILED, f"the investigation could not be carried out: {failure}"

@@ -24,6 +24,7 @@ from sre_daemon.pipeline.stage import Escalate, Next, Outcome, Retry, Stage, Wai
 from sre_daemon.settings import WorkerSettings
 from sre_daemon.store.base import Store
 from sre_daemon.tasks import Tasks, race
+from sre_daemon.traces.spans import trace_id
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +94,13 @@ class Worker:
 
     async def _work(self, incident: Incident) -> None:
         """Stage after stage until the incident waits, ends, or is lost."""
+        # Every line that is logged on the way can be found by the incident, and beside its trace.
+        with structlog.contextvars.bound_contextvars(
+            incident=incident.id, trace_id=f"{trace_id(incident.id):032x}"
+        ):
+            await self._pass(incident)
+
+    async def _pass(self, incident: Incident) -> None:
         fence = incident.fence
         if incident.state is State.TRIGGERED:
             waited = self._clock.now() - incident.created_at

@@ -15,6 +15,7 @@ from sre_daemon.settings.intake import (
     WatchdogSettings,
 )
 from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
+from sre_daemon.settings.traces import TraceSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
 
 PATH_FIELDS = (
@@ -73,6 +74,8 @@ class Settings(Group):
     """The worker pool."""
     notify: tuple[ChannelSettings, ...] = ()
     """Who is told, besides the log and the console."""
+    traces: TraceSettings = TraceSettings()
+    """Spans for an OpenTelemetry collector."""
 
     @property
     def host(self) -> str:
