@@ -4,8 +4,10 @@ The only reader of the environment in this package. The gate's token comes from 
 alone, never from a file that could be committed.
 """
 
+import contextlib
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,6 +19,7 @@ from mcp_tools.errors import SettingsError
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BYTES = 1 << 20
+KEY_BYTES = 32
 TOKEN_VARIABLE = "MCP_TOOLS_GATE_TOKEN"  # noqa: S105 - the variable's name, not a token
 
 
@@ -67,6 +70,8 @@ class ToolSettings(Group):
     """Folder for copies of edited files; by default `backups` beside the post-mortems."""
     deployments: Path | None = None
     """JSON-lines file of recorded deploys; a redeploy adds a line."""
+    redaction_key: Path | None = None
+    """Key of the masks, made when it is not there; by default `redaction.key` beside the post-mortems."""
     guardrails: Path | None = None
     """Value ranges per configuration key that hold whatever the gate says."""
 
@@ -76,6 +81,13 @@ class ToolSettings(Group):
         if self.backups is not None or self.postmortems is None:
             return self.backups
         return self.postmortems.parent / "backups"
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the key of the masks is, or None when there is no place for one."""
+        if self.redaction_key is not None or self.postmortems is None:
+            return self.redaction_key
+        return self.postmortems.parent / "redaction.key"
 
 
 def load(path: Path | None, environ: Mapping[str, str] | None = None) -> ToolSettings:
@@ -96,6 +108,32 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> ToolSet
 def token(environ: Mapping[str, str] | None = None) -> str:
     """The gate's token, or empty."""
     return (os.environ if environ is None else environ).get(TOKEN_VARIABLE, "")
+
+
+def masking_key(path: Path | None) -> bytes:
+    """The installation's key of the masks, made on first use; of this process alone without a file.
+
+    Raises:
+        SettingsError: the file can neither be read nor made.
+    """
+    if path is None:
+        return secrets.token_bytes(KEY_BYTES)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            # Linked into place whole: another process never sees half a key.
+            fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)
+            fresh.unlink()
+        return bytes.fromhex(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as failure:
+        raise SettingsError(
+            f"{path}: no key of the masks can be read or made there: {failure}.",
+            "Check the folder and its owner.",
+        ) from None
 
 
 def read_yaml(path: Path, model: type[M]) -> M:
@@ -154,6 +192,7 @@ PATHS = {"HEALTH": "health", "POSTMORTEMS": "postmortems", "DEPLOYMENTS": "deplo
     "GUARDRAILS": "guardrails",
     "CONFIG_ROOT": "config_root",
     "BACKUPS": "backups",
+    "REDACTION_KEY": "redaction_key",
 }
 LISTS = {"ALERTMANAGER_URL": "alertmanagers", "SERVICES": "services", "RUNBOOKS": "runbooks"}
 

@@ -186,7 +186,10 @@ class Metrics:
         self.effects = self._counter(
             "effects_total",
             "Effects by outcome.",
-            effect=("config.set", "service.restart", "service.redeploy", "postmortem.write"),
+            effect=(
+                *("config.set", "service.restart", "service.redeploy"),
+                *("postmortem.write", "mcp.call"),
+            ),
             outcome=("intended", "applied", "not_applied", "failed", "refused"),
         )
         self.gate_answers = self._counter(

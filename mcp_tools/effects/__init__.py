@@ -3,6 +3,7 @@
 from mcp_tools.effects.wire import (
     ConfigSet,
     Effect,
+    McpCall,
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
@@ -13,6 +14,7 @@ from mcp_tools.effects.wire import (
 __all__ = [
     "ConfigSet",
     "Effect",
+    "McpCall",
     "PostmortemWrite",
     "ServiceRedeploy",
     "ServiceRestart",

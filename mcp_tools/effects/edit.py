@@ -16,9 +16,10 @@ from mcp_tools.effects.document import (
     is_copy,
     parse,
 )
-from mcp_tools.effects.keys import changes_loading, is_secret, shown
+from mcp_tools.effects.keys import changes_loading
 from mcp_tools.effects.wire import ConfigSet
 from mcp_tools.errors import Refused, ToolError
+from mcp_tools.redaction import is_secret, shown
 
 RULE = "edit_not_allowed"
 # Control characters and everything Unicode counts as a line break or as invisible.

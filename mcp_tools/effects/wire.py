@@ -46,9 +46,19 @@ class PostmortemWrite:
     title: str
 
 
-Effect = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite
+@dataclass(frozen=True, slots=True)
+class McpCall:
+    """A writing tool of an attached MCP server is called; `arguments` is JSON text in one fixed form."""
+
+    kind: ClassVar[str] = "mcp.call"
+    server: str
+    tool: str
+    arguments: str
+
+
+Effect = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
 KINDS: Mapping[str, type[Effect]] = {
-    cls.kind: cls for cls in (ConfigSet, ServiceRestart, ServiceRedeploy, PostmortemWrite)
+    cls.kind: cls for cls in (ConfigSet, ServiceRestart, ServiceRedeploy, PostmortemWrite, McpCall)
 }
 
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mcp_tools.effects import ConfigSet
 from mcp_tools.effects.document import Document
 from mcp_tools.effects.edit import PROTECTED
-from mcp_tools.effects.keys import shown
 from mcp_tools.errors import Refused
+from mcp_tools.redaction import shown
 from mcp_tools.settings import read_yaml
 
 RULE = "guardrail"

@@ -11,6 +11,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from pydantic import ValidationError
 
+from mcp_tools import redaction
 from mcp_tools.errors import ToolError
 from mcp_tools.registry import Tool, registered
 from mcp_tools.spec import Output, Phase, clean, clip, visible_json
@@ -125,12 +126,12 @@ def untitled(schema: Any) -> Any:
 def succeeded(call: str, output: Output) -> types.CallToolResult:
     """A result with structure and text, both cleaned and bounded."""
     output.call = call
-    structure = visible_json(output.model_dump(mode="json", exclude_unset=True))
+    structure = redaction.data(visible_json(output.model_dump(mode="json", exclude_unset=True)))
     if len(json.dumps(structure)) > MAX_CHARACTERS:
         return failed(
             call, "The result is too large. Ask for less: filter, aggregate, fewer lines."
         )
-    text = clip(f"[{call}] {clean(output.render())}", MAX_CHARACTERS)
+    text = clip(redaction.hide(f"[{call}] {clean(output.render())}"), MAX_CHARACTERS)
     return types.CallToolResult(
         content=[types.TextContent(text=text)], structured_content=structure
     )
@@ -138,7 +139,9 @@ def succeeded(call: str, output: Output) -> types.CallToolResult:
 
 def failed(call: str, text: str) -> types.CallToolResult:
     """An error result."""
-    content = types.TextContent(text=clip(f"[{call}] {clean(text)}", MAX_CHARACTERS))
+    content = types.TextContent(
+        text=clip(redaction.hide(f"[{call}] {clean(text)}"), MAX_CHARACTERS)
+    )
     return types.CallToolResult(content=[content], is_error=True)
 
 

@@ -103,7 +103,7 @@ async def _status(context: Context, name: str) -> Status:
 
 async def _logs(context: Context, command: Command) -> str:
     tail = await context.runtime.logs(command.service, TAIL_BYTES)
-    lines, _ = digest.last(tail.lines, command.tail, CONTAINER_BUDGET)
+    lines, _ = digest.last(digest.safe(tail.lines), command.tail, CONTAINER_BUDGET)
     return "\n".join(lines)
 
 

@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from mcp_tools import redaction
 from mcp_tools.clients.alertmanager import Alertmanager
 from mcp_tools.clients.files import ConfigTree
 from mcp_tools.clients.prometheus import Prometheus
 from mcp_tools.errors import ToolError
 from mcp_tools.guard import Guard, Guardrails
 from mcp_tools.runtimes import Runtime, build
-from mcp_tools.settings import ToolSettings
+from mcp_tools.settings import ToolSettings, masking_key
 from mcp_tools.spec import Phase
 
 
@@ -72,6 +73,7 @@ async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIte
     Raises:
         SettingsError: the settings do not fit together.
     """
+    redaction.use(masking_key(settings.key_file))
     async with AsyncExitStack() as stack:
         prometheus = Prometheus(settings.prometheus)
         stack.push_async_callback(prometheus.aclose)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mcp_tools.clients.files import ConfigTree
 from mcp_tools.effects import document
-from mcp_tools.effects.keys import shown
 from mcp_tools.errors import ToolError
+from mcp_tools.redaction import MARK, shown
 from mcp_tools.spec import Input, Output, ToolSpec, clean, clip, fit
 from mcp_tools.tools.context import Context
 
@@ -187,7 +187,8 @@ def _undeployed(record: Record, files: ConfigTree) -> list[Undeployed]:
         current = _keys(files, path)
         for key in sorted(deployed.keys() | current.keys()):
             then, now = deployed.get(key, ""), current.get(key, "")
-            if shown(key, then) != shown(key, now):
+            # A recorder without our key writes the bare mark, which says nothing about equality.
+            if then != MARK and shown(key, then) != shown(key, now):
                 waiting.append(
                     Undeployed(path=path, key=key, deployed=shown(key, then), now=shown(key, now))
                 )

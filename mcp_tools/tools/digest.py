@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from mcp_tools.effects.keys import hide
+from mcp_tools import redaction
+from mcp_tools.redaction import MARK, hide
 from mcp_tools.spec import clean, clip
 
 HEAD = 400
@@ -49,6 +50,9 @@ VARIABLE = re.compile(
 )
 
 
+MASKS = re.compile(r"\*{3}[0-9a-f]{4}")
+
+
 def severity(line: str) -> Severity:
     """The level of one line: an explicit field first, then the first level word of its head."""
     head = line[:HEAD]
@@ -59,6 +63,11 @@ def severity(line: str) -> Severity:
     # error stays an INFO line.
     found = [(match.start(), level) for form, level in LEVELS if (match := form.search(head))]
     return min(found)[1] if found else Severity.OTHER
+
+
+def safe(lines: Sequence[str]) -> list[str]:
+    """The lines without secrets that only show in several lines together, such as private keys."""
+    return redaction.hide("\n".join(lines)).split("\n") if lines else []
 
 
 def leveled(lines: Iterable[str]) -> list[tuple[Severity, str]]:
@@ -79,7 +88,7 @@ def tidy(line: str) -> str:
 
 def template(line: str) -> str:
     """The line with everything that varies (numbers, times, ids) written as `<*>`."""
-    return clip(VARIABLE.sub("<*>", tidy(line)), MAX_TEMPLATE)
+    return clip(VARIABLE.sub("<*>", MASKS.sub(MARK, tidy(line))), MAX_TEMPLATE)
 
 
 def templates(lines: Iterable[str], limit: int) -> list[tuple[str, int]]:

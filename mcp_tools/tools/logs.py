@@ -86,7 +86,7 @@ LOGS = ToolSpec(
 async def get_logs(context: Context, arguments: LogsInput) -> LogsOutput:
     """Read the tail, count, filter."""
     tail = await context.runtime.logs(arguments.service, TAIL_BYTES)
-    rows = digest.leveled(tail.lines)
+    rows = digest.leveled(digest.safe(tail.lines))
     levels = [level for level, _ in rows]
     wanted = [line for level, line in rows if arguments.level in {"all", level.value}]
     if arguments.pattern:
@@ -143,6 +143,6 @@ CONTAINER = ToolSpec(
 async def get_container_logs(context: Context, arguments: ContainerInput) -> ContainerOutput:
     """Read the tail."""
     tail = await context.runtime.logs(arguments.container, TAIL_BYTES)
-    lines, cut = digest.last(tail.lines, min(arguments.lines, 200), CONTAINER_BUDGET)
+    lines, cut = digest.last(digest.safe(tail.lines), min(arguments.lines, 200), CONTAINER_BUDGET)
     truncated = tail.truncated or cut or len(tail.lines) > len(lines)
     return ContainerOutput(container=arguments.container, lines=lines, truncated=truncated)

@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from mcp_tools.effects import PostmortemWrite
-from mcp_tools.effects.keys import hide
 from mcp_tools.errors import ToolError
+from mcp_tools.redaction import hide
 from mcp_tools.spec import Input, Output, Phase, ToolSpec, clean
 from mcp_tools.tools.context import Context
 

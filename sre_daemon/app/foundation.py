@@ -7,10 +7,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from pydantic import SecretStr
 
 from sre_daemon.clock import Clock
+from sre_daemon.domain import redaction
 from sre_daemon.errors import ConfigError
 from sre_daemon.executor.hands import write_tool_settings
 from sre_daemon.metrics import Metrics
@@ -50,6 +52,7 @@ async def foundation(
     open_store: OpenStore,
 ) -> Base:
     data = _own(stack, settings.data_dir)
+    redaction.use(_masking_key(data), _known(secrets))
     store = open_store(database(settings.store, data, reveal(secrets.store_password)))
     await store.open()
     stack.push_async_callback(store.close)
@@ -91,6 +94,28 @@ def _own(stack: AsyncExitStack, data: Path) -> Path:
     except OSError as failure:
         raise ConfigError(f"{data}: {failure.strerror}", "check data_dir and its owner") from None
     return data
+
+
+def _masking_key(data: Path) -> bytes:
+    """The key of the masks; the tool servers read the same file, so that equality stays visible.
+
+    Raises:
+        ConfigError: the file is there and is no key.
+    """
+    file = data / "redaction.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(token_hex(32), encoding="ascii")
+    try:
+        return bytes.fromhex(file.read_text(encoding="ascii"))
+    except ValueError:
+        raise ConfigError(f"{file}: is no key", "remove it; a new one is made") from None
+
+
+def _known(secrets: Secrets) -> list[str]:
+    """The daemon's own secrets, which may occur nowhere."""
+    values = [getattr(secrets, name) for name in Secrets.model_fields]
+    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
 
 def _replica(data: Path) -> str:

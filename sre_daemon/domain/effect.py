@@ -107,9 +107,31 @@ class PostmortemWrite:
         """Nothing to undo."""
 
 
-Effect = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite
+@dataclass(frozen=True, slots=True)
+class McpCall:
+    """A writing tool of an attached MCP server is called; `arguments` is JSON text in one fixed form."""
+
+    kind: ClassVar[str] = "mcp.call"
+    server: str
+    tool: str
+    arguments: str
+
+    @property
+    def target(self) -> str:
+        """The tool: what it touches is known to its server only."""
+        return f"mcp:{self.server}/{self.tool}"
+
+    def describe(self) -> str:
+        """For people."""
+        return f"call {self.tool} of the server {self.server} with {self.arguments}"
+
+    def inverse(self) -> None:
+        """Nobody knows how to undo what another server did."""
+
+
+Effect = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
 KINDS: Mapping[str, type[Effect]] = {
-    cls.kind: cls for cls in (ConfigSet, ServiceRestart, ServiceRedeploy, PostmortemWrite)
+    cls.kind: cls for cls in (ConfigSet, ServiceRestart, ServiceRedeploy, PostmortemWrite, McpCall)
 }
 
 

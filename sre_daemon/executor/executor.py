@@ -5,6 +5,7 @@ answer) is measured on the target; it is never repeated blindly.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from typing import Protocol
 import structlog
 
 from sre_daemon.clock import Clock
-from sre_daemon.domain.effect import ConfigSet, PostmortemWrite, ServiceRedeploy, ServiceRestart
+from sre_daemon.domain.effect import (
+    ConfigSet,
+    McpCall,
+    PostmortemWrite,
+    ServiceRedeploy,
+    ServiceRestart,
+)
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
@@ -253,8 +260,27 @@ def _call(record: EffectRecord) -> tuple[str, dict[str, object]]:
         return "run_shell_command", {"command": f"docker compose up -d {effect.service}"}
     if isinstance(effect, ServiceRestart):
         return "run_shell_command", {"command": f"docker compose restart {effect.service}"}
+    if isinstance(effect, McpCall):
+        return f"{effect.server}__{effect.tool}", _arguments(effect)
     if isinstance(effect, PostmortemWrite):
         raise ToolError(
             "a post-mortem is no repair", "take postmortem.write out of the proposed effects"
         )
     raise AssertionError(effect)
+
+
+def _arguments(effect: McpCall) -> dict[str, object]:
+    """The arguments of a call to an attached server.
+
+    Raises:
+        ToolError: they are no JSON object.
+    """
+    try:
+        arguments = json.loads(effect.arguments)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ToolError(
+            f"{effect.describe()}: the arguments are no JSON object", "look at the diagnosis"
+        )
+    return arguments

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
+from sre_daemon.domain import redaction
 from sre_daemon.domain.alert import Alert, AlertStatus, Severity
 from sre_daemon.domain.effect import Effect, from_json, to_json
 from sre_daemon.domain.event import Kind, TimelineEvent
@@ -170,13 +171,13 @@ def episode(row: Row[Any]) -> StoredAlert:
 
 
 def event_values(event: TimelineEvent) -> Values:
-    """For the timeline; its `seq` is given by the table."""
+    """For the timeline, without secrets; its `seq` is given by the table."""
     return {
         "incident_id": event.incident_id,
         "at": number(event.at),
         "kind": event.kind.value,
-        "summary": clean(event.summary),
-        "data": dump(dict(event.data)),
+        "summary": clean(redaction.hide(event.summary)),
+        "data": dump(redaction.data(event.data)),
     }
 
 

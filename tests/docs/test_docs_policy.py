@@ -110,7 +110,8 @@ def test_every_effect_is_listed_with_its_keys():
         "service.redeploy": set(AllowService.model_fields) - {"effect"},
         "postmortem.write": set(),
     }
-    assert set(listed) == set(KINDS)
+    # The language has no words for calls of attached servers yet, so no policy allows one.
+    assert set(listed) == set(KINDS) - {"mcp.call"}
 
 
 def named(*modules):

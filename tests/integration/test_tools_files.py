@@ -129,7 +129,7 @@ async def test_secrets_are_masked_everywhere_in_the_answer(tmp_path):
             result = await client.call_tool("read_config_file", {"path": path})
             assert not result.is_error
             assert "hunter2" not in result.model_dump_json()
-        assert result.structured_content["keys"]["db.url"] == "***"
+        assert result.structured_content["keys"]["db.url"].startswith("***")
 
 
 async def test_hostile_text_in_config_is_made_visible(tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sre_daemon.domain.effect import (
     ConfigSet,
     EffectInvalid,
+    McpCall,
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
@@ -20,6 +21,7 @@ EFFECTS = st.one_of(
     st.builds(ServiceRestart, st.text()),
     st.builds(ServiceRedeploy, st.text()),
     st.builds(PostmortemWrite, st.text()),
+    st.builds(McpCall, st.text(), st.text(), st.text()),
 )
 
 

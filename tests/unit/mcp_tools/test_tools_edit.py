@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from mcp_tools.effects import ConfigSet
 from mcp_tools.effects.document import Format, Style, format_of, parse
 from mcp_tools.effects.edit import plan
-from mcp_tools.effects.keys import changes_loading, is_secret
+from mcp_tools.effects.keys import changes_loading
 from mcp_tools.errors import Refused, ToolError
+from mcp_tools.redaction import is_secret
 
 PATH = "config/api-server.env"
 ENV = "# pool\nDB_POOL_SIZE=1\nDB_POOL_TIMEOUT=15\nexport NAME='api server'\nDB_PASSWORD=demo\n"

@@ -7,6 +7,7 @@ import pytest
 from mcp_tools import settings
 from mcp_tools.effects import (
     ConfigSet,
+    McpCall,
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
@@ -24,6 +25,7 @@ EFFECTS = (
     ServiceRestart("api"),
     ServiceRedeploy("api"),
     PostmortemWrite("t"),
+    McpCall("files", "write_file", '{"path":"/a"}'),
 )
 
 
