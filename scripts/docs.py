@@ -1,16 +1,19 @@
 """Makes the reference pages from the code (`--write`), or says which are out of date (`--check`)."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import dashboard
 import typer
 from manpage import manpage
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
 
 from mcp_tools import registry
 from mcp_tools.spec import Phase
@@ -87,15 +90,38 @@ def metrics() -> str:
         "# Metrics",
         "",
         "At `/metrics`, as Prometheus text or OpenMetrics. No label takes a value from an alert.",
+        "The queries are those of the dashboard (`deploy/grafana/sre-daemon.json`) and of the rules about the daemon itself (`rules/`).",
         "This page is made from the code by `make docs`.",
         "",
-        "| metric | type | meaning |",
-        "| --- | --- | --- |",
+        "| metric | type | labels | meaning | what it is for |",
+        "| --- | --- | --- | --- | --- |",
     ]
+    known = [*dashboard.queries(), *_alerts()]
     for family in Metrics().registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
-        lines.append(f"| `{name}` | {family.type} | {family.documentation} |")
+        labels = sorted({label for s in family.samples for label in s.labels} - {"le", "quantile"})
+        used = re.compile(rf"\b{family.name}(_total|_bucket|_sum|_count|_info)?\b")
+        uses = [f"{what}: `{query}`" for what, query in known if used.search(query)]
+        shown = "<br>".join(uses[:2]).replace("|", "\\|")
+        lines.append(
+            f"| `{name}` | {family.type} | {', '.join(f'`{x}`' for x in labels)} | "
+            f"{family.documentation} | {shown} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _alerts() -> list[tuple[str, str]]:
+    """The alerts about the daemon itself and their expressions."""
+    files = sorted((DOCS.parent / "rules").glob("sre-daemon*.rules.yml"))
+    groups = [
+        group for file in files for group in YAML(typ="safe").load(file.read_text())["groups"]
+    ]
+    return [
+        (rule["alert"], " ".join(str(rule["expr"]).split()))
+        for group in groups
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
 
 
 def cli() -> str:
@@ -167,6 +193,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "cli.md": cli,
     "tools.md": tools,
+    "../deploy/grafana/sre-daemon.json": dashboard.dashboard_json,
     "man/sre-daemon.1": lambda: manpage(typer.main.get_command(app)),
 }
 

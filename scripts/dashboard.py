@@ -1,0 +1,291 @@
+"""The Grafana dashboard of the daemon, as JSON. One row per question that an operator asks."""
+
+from dataclasses import dataclass, field
+
+from grafana_foundation_sdk.builders import dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders.common import StackingConfig
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import GraphDrawStyle, StackingMode
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+
+RANGE = "$__rate_interval"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart: its queries by legend. `what` says what to look for. A `stat` shows the last value."""
+
+    title: str
+    what: str
+    queries: dict[str, str]
+    unit: str = "short"
+    stat: bool = False
+    stacked: bool = False
+    width: int = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels under one heading."""
+
+    title: str
+    panels: list[Panel] = field(default_factory=list)
+
+
+def quantiles(metric: str, labels: str = "") -> dict[str, str]:
+    """Median and the slowest of twenty."""
+    rate = f"sum by (le) (rate(sre_daemon_{metric}_bucket{labels}[{RANGE}]))"
+    return {f"p{q:.0%}".replace("%", ""): f"histogram_quantile({q}, {rate})" for q in (0.5, 0.95)}
+
+
+def by(metric: str, *labels: str) -> dict[str, str]:
+    """Events in the range of the chart, by these labels."""
+    names = ", ".join(labels)
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return {legend: f"sum by ({names}) (increase(sre_daemon_{metric}[{RANGE}])) > 0"}
+
+
+ROWS = [
+    Row(
+        "Now",
+        [
+            Panel(
+                "Open incidents",
+                "What is not closed.",
+                {"open": 'sum(sre_daemon_incidents{state!="closed"})'},
+                stat=True,
+                width=4,
+            ),
+            Panel(
+                "With a person",
+                "Escalated and not over.",
+                {"escalated": 'sum(sre_daemon_incidents{state="escalated"})'},
+                stat=True,
+                width=4,
+            ),
+            Panel(
+                "Waiting for a worker",
+                "Grows when work is faster than workers.",
+                {"queued": "sum(sre_daemon_queue_depth)"},
+                stat=True,
+                width=4,
+            ),
+            Panel(
+                "Paused",
+                "1: nothing is changed until somebody resumes.",
+                {"paused": "max(sre_daemon_paused)"},
+                stat=True,
+                width=4,
+            ),
+            Panel(
+                "Heartbeat",
+                "Since the Watchdog alert was last notified.",
+                {"age": "time() - max(sre_daemon_watchdog_last_seen_timestamp_seconds > 0)"},
+                "s",
+                stat=True,
+                width=4,
+            ),
+            Panel(
+                "Accepted, not settled",
+                "Every incident must reach an end.",
+                {"open": "max(sre_daemon_accepted) - max(sre_daemon_settled)"},
+                stat=True,
+                width=4,
+            ),
+        ],
+    ),
+    Row(
+        "Incidents",
+        [
+            Panel(
+                "By state",
+                "Where incidents are.",
+                {"{{state}}": 'max by (state) (sre_daemon_incidents{state!="closed"}) > 0'},
+                stacked=True,
+            ),
+            Panel(
+                "Alert to first message",
+                "How long a person waits for a word.",
+                quantiles("alert_to_first_message_seconds"),
+                "s",
+            ),
+            Panel(
+                "Alert to proof",
+                "How long a repair takes until it is proven.",
+                quantiles("time_to_resolve_seconds"),
+                "s",
+            ),
+            Panel(
+                "Moves",
+                "What happened to incidents, and why.",
+                by("incident_transitions_total", "to", "reason"),
+                stacked=True,
+                width=16,
+            ),
+            Panel(
+                "Queue wait",
+                "From the opening to the first claim.",
+                quantiles("queue_wait_seconds"),
+                "s",
+            ),
+        ],
+    ),
+    Row(
+        "Agent",
+        [
+            Panel(
+                "Runs", "How investigations end.", by("agent_runs_total", "outcome"), stacked=True
+            ),
+            Panel("Run time", "", quantiles("agent_run_seconds"), "s"),
+            Panel(
+                "Dollars per hour",
+                "What the model costs.",
+                {"spent": "sum(rate(sre_daemon_agent_cost_usd_total[1h])) * 3600"},
+                "currencyUSD",
+            ),
+            Panel(
+                "Tokens per hour",
+                "Reading from the cache is cheap; writing is not.",
+                {"{{kind}}": "sum by (kind) (rate(sre_daemon_agent_tokens_total[1h])) * 3600"},
+                stacked=True,
+            ),
+            Panel(
+                "Model failures",
+                "What the model or its API did not do.",
+                by("model_errors_total", "kind"),
+                stacked=True,
+            ),
+            Panel("Turns per run", "Runs that go in circles show here.", quantiles("agent_turns")),
+        ],
+    ),
+    Row(
+        "Tools",
+        [
+            Panel("Calls", "", by("tool_calls_total", "tool"), stacked=True),
+            Panel(
+                "Failed calls",
+                "A tool that fails blinds every investigation.",
+                {
+                    "{{tool}}": f'sum by (tool) (increase(sre_daemon_tool_calls_total{{outcome="error"}}[{RANGE}])) > 0'
+                },
+                stacked=True,
+            ),
+            Panel(
+                "Slowest of twenty",
+                "",
+                {
+                    "{{tool}}": f"histogram_quantile(0.95, sum by (le, tool) (rate(sre_daemon_tool_call_seconds_bucket[{RANGE}])))"
+                },
+                "s",
+            ),
+        ],
+    ),
+    Row(
+        "Policy, effects, proofs",
+        [
+            Panel(
+                "Verdicts",
+                "What the policy said, and why.",
+                by("policy_verdicts_total", "verdict", "reason"),
+                stacked=True,
+            ),
+            Panel(
+                "Answers of the gate",
+                "At the moment of each effect.",
+                by("gate_answers_total", "reason"),
+                stacked=True,
+            ),
+            Panel(
+                "Effects", "What was done.", by("effects_total", "effect", "outcome"), stacked=True
+            ),
+            Panel(
+                "Proofs",
+                "Every repair must end here.",
+                by("verifications_total", "outcome"),
+                stacked=True,
+            ),
+            Panel(
+                "Taken back",
+                "A failed one needs a person now.",
+                by("rollbacks_total", "outcome"),
+                stacked=True,
+            ),
+        ],
+    ),
+    Row(
+        "Delivery",
+        [
+            Panel(
+                "Notifications",
+                "What Alertmanager sent.",
+                by("notifications_total", "outcome"),
+                stacked=True,
+            ),
+            Panel("Answer time", "Durable before 200.", quantiles("notification_seconds"), "s"),
+            Panel(
+                "Found by comparison",
+                "What webhooks missed.",
+                by("reconcile_corrections_total", "kind"),
+                stacked=True,
+            ),
+            Panel("Messages to people", "", by("messages_total", "outcome"), stacked=True),
+            Panel(
+                "Alerts",
+                "What correlation did with them.",
+                by("alerts_total", "action"),
+                stacked=True,
+                width=16,
+            ),
+        ],
+    ),
+]
+
+
+def queries() -> list[tuple[str, str]]:
+    """Each panel's title and query, with the range of a chart of an hour."""
+    return [
+        (f"{row.title}: {item.title}", query.replace(RANGE, "5m"))
+        for row in ROWS
+        for item in row.panels
+        for query in item.queries.values()
+    ]
+
+
+def panel(item: Panel) -> stat.Panel | timeseries.Panel:
+    """One panel."""
+    made: stat.Panel | timeseries.Panel
+    if item.stat:
+        made = stat.Panel().height(4)
+    else:
+        made = timeseries.Panel().height(8).fill_opacity(25 if item.stacked else 0)
+        if item.stacked:
+            made = made.draw_style(GraphDrawStyle.BARS)
+            made = made.stacking(StackingConfig().mode(StackingMode.NORMAL))
+    made = made.title(item.title).description(item.what).unit(item.unit).span(item.width)
+    made = made.datasource(DataSourceRef(type_val="prometheus", uid="${datasource}"))
+    for number, (legend, query) in enumerate(item.queries.items()):
+        target = prometheus.Dataquery().expr(query).legend_format(legend)
+        made = made.with_target(target.ref_id(chr(ord("A") + number)))
+    return made
+
+
+def dashboard_json() -> str:
+    """The whole dashboard."""
+    built = (
+        dashboard.Dashboard("sre-daemon")
+        .uid("sre-daemon")
+        .description("What the daemon takes in, finds, does, proves and costs.")
+        .tags(["sre-daemon"])
+        .refresh("30s")
+        .time("now-6h", "now")
+        .readonly()
+        .with_variable(dashboard.DatasourceVariable("datasource").type("prometheus"))
+    )
+    number = 0
+    for row in ROWS:
+        number += 1
+        built = built.with_row(dashboard.Row(row.title).id(number))
+        for item in row.panels:
+            number += 1
+            built = built.with_panel(panel(item).id(number))
+    return JSONEncoder(sort_keys=True, indent=2).encode(built.build()) + "\n"

@@ -1,0 +1,64 @@
+"""The dashboard asks only for what is exported, in queries that Prometheus understands."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from sre_daemon.metrics import Metrics
+
+FILE = Path(__file__).parents[2] / "deploy/grafana/sre-daemon.json"
+
+
+def panels():
+    return [panel for panel in json.loads(FILE.read_text())["panels"] if panel["type"] != "row"]
+
+
+def queries():
+    return [target["expr"] for panel in panels() for target in panel["targets"]]
+
+
+def exported():
+    """Every name under which a sample can be asked for."""
+    names = set()
+    for family in Metrics().registry.collect():
+        kinds = {
+            "counter": ["_total"],
+            "histogram": ["_bucket", "_sum", "_count"],
+            "info": ["_info"],
+        }
+        names |= {family.name + suffix for suffix in kinds.get(family.type, [""])}
+    return names
+
+
+def test_every_query_asks_for_metrics_that_exist():
+    asked = {name for query in queries() for name in re.findall(r"\bsre_daemon_\w+", query)}
+    assert asked
+    assert asked <= exported()
+
+
+def test_every_query_is_understood_by_prometheus(tmp_path):
+    rules = [
+        {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "5m")}
+        for number, query in enumerate(queries())
+    ]
+    file = tmp_path / "queries.yml"
+    with file.open("w") as out:
+        YAML().dump({"groups": [{"name": "dashboard", "rules": rules}]}, out)
+    path = shutil.which("promtool")
+    assert path, "promtool is not installed: run `make setup`"
+    done = subprocess.run(
+        [path, "check", "rules", file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_panels_have_names_of_their_own_and_a_place():
+    names = [panel["title"] for panel in panels()]
+    numbers = [panel["id"] for panel in panels()]
+    assert len(set(names)) == len(names)
+    assert len(set(numbers)) == len(numbers)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels())
