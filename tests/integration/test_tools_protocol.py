@@ -112,6 +112,7 @@ async def raw_server(config):
             process, {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
         )
         assert answer["result"]["serverInfo"] == {"name": "sre-tools", "version": "1.0.0"}
+        assert answer["result"]["protocolVersion"] == hello["protocolVersion"]
         assert "tools" in answer["result"]["capabilities"]
         process.stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
         yield process

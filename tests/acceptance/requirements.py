@@ -1,0 +1,392 @@
+"""Every promise that the project took over from its model, and the tests that show each.
+
+The numbers are those of the checklist that the project works from; the sentences are its rows in
+short. A row is in ROWS only when its tests would fail if the row did not hold; what nobody shows
+yet is in OPEN, and nowhere else. tests/docs/test_docs_requirements.py checks both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LAST = 143
+
+
+@dataclass(frozen=True)
+class Row:
+    """`shown_by` are test ids below tests/."""
+
+    says: str
+    shown_by: tuple[str, ...]
+
+
+def row(says: str, *shown_by: str) -> Row:
+    """One row."""
+    return Row(says, shown_by)
+
+
+ROWS: Mapping[int, Row] = {
+    1: row(
+        "The tool server is a process of its own that speaks JSON-RPC in lines on stdio.",
+        "integration/test_tools_protocol.py::test_every_malformed_line_is_answered_and_survived",
+        "integration/test_tools_protocol.py::test_end_of_input_ends_the_process",
+    ),
+    2: row(
+        "`initialize` answers with protocol version, tools capability, server name and version.",
+        "integration/test_tools_protocol.py::test_every_malformed_line_is_answered_and_survived",
+    ),
+    3: row(
+        "The notification `initialized` gets no reply.",
+        "integration/test_tools_protocol.py::test_unknown_notifications_get_no_answer",
+    ),
+    4: row(
+        "`tools/list` gives every tool of the phase with name, description and input schema.",
+        "integration/test_tools_protocol.py::test_investigate_phase_has_exactly_the_nine_reading_tools",
+        "integration/test_tools_protocol.py::test_remediate_phase_has_all_twelve",
+        "unit/mcp_tools/test_tools_settings.py::test_every_description_says_when_and_gives_an_example",
+    ),
+    5: row(
+        "`tools/call` goes by name and returns content blocks and an error flag.",
+        "integration/test_tools_protocol.py::test_calls_are_numbered_and_name_themselves",
+        "integration/test_tools_protocol.py::test_wrong_arguments_are_error_results_and_the_server_lives_on",
+    ),
+    6: row(
+        "Unknown tool: error result; unknown method: -32601; bad JSON: -32700; the server lives on.",
+        "integration/test_tools_protocol.py::test_wrong_arguments_are_error_results_and_the_server_lives_on",
+        "integration/test_tools_protocol.py::test_malformed_requests_are_answered_under_their_id",
+        "integration/test_tools_protocol.py::test_every_malformed_line_is_answered_and_survived",
+    ),
+    7: row(
+        "A tool that hangs or crashes takes down neither the agent nor other tools.",
+        "integration/test_tools_protocol.py::test_a_hanging_call_delays_no_other",
+        "integration/test_tools_protocol.py::test_a_cancelled_call_ends_without_an_answer",
+        "integration/test_tools_queries.py::test_strange_answers_are_errors_not_crashes",
+        "integration/test_agent_runbook.py::test_tool_server_that_crashes_makes_the_engine_unavailable",
+    ),
+    8: row(
+        "Without keys of integrations there are exactly twelve tools.",
+        "integration/test_tools_protocol.py::test_remediate_phase_has_all_twelve",
+        "unit/mcp_tools/test_tools_settings.py::test_phases_have_nine_and_twelve_tools",
+    ),
+    12: row(
+        "Each description says when to use the tool, with an example.",
+        "unit/mcp_tools/test_tools_settings.py::test_every_description_says_when_and_gives_an_example",
+    ),
+    13: row(
+        "Configuration comes from the environment and `.env`.",
+        "unit/mcp_tools/test_tools_settings.py::test_environment_sets_everything",
+        "unit/test_settings.py::test_secrets_come_from_the_environment_then_from_dotenv",
+    ),
+    14: row(
+        "`query_metrics` runs any PromQL and returns readable series.",
+        "integration/test_tools_queries.py::test_every_kind_of_result_is_read",
+    ),
+    15: row(
+        "An empty result is told apart from a failed query.",
+        "integration/test_tools_queries.py::test_empty_is_not_failed",
+    ),
+    16: row(
+        "A PromQL error comes in Prometheus' own words.",
+        "integration/test_tools_queries.py::test_bad_promql_returns_prometheus_own_words",
+    ),
+    17: row(
+        "An unreachable Prometheus is an error that names the endpoint.",
+        "integration/test_tools_queries.py::test_prometheus_down_names_the_endpoint_and_is_never_healthy",
+    ),
+    19: row(
+        "Metric names are grouped by category.",
+        "integration/test_tools_queries.py::test_metric_names_come_grouped_with_their_type",
+    ),
+    21: row(
+        "Health is never 'healthy' where data is missing.",
+        "unit/mcp_tools/test_tools_health.py::test_missing_data_is_never_healthy",
+        "unit/mcp_tools/test_tools_health.py::test_nothing_measured_is_unknown",
+        "integration/test_tools_queries.py::test_built_in_health_is_unknown_where_its_metrics_are_missing",
+        "integration/test_tools_queries.py::test_prometheus_down_names_the_endpoint_and_is_never_healthy",
+    ),
+    23: row(
+        "Health has the promised bands for errors, P99 and the use of connections.",
+        "unit/mcp_tools/test_tools_health.py::test_bands_are_the_promised_ones",
+    ),
+    25: row(
+        "`read_config_file` returns a file below config/.",
+        "integration/test_tools_files.py::test_files_below_folders_are_read",
+        "integration/test_tools_files.py::test_secrets_are_masked_everywhere_in_the_answer",
+    ),
+    26: row(
+        "It refuses `..`, absolute paths, and links that lead out.",
+        "integration/test_tools_files.py::test_spelled_escapes_are_refused",
+        "integration/test_tools_files.py::test_links_are_never_followed",
+        "integration/test_tools_files.py::test_linked_config_folder_is_refused",
+        "integration/test_tools_files.py::test_hard_links_are_refused",
+    ),
+    27: row(
+        "`edit_config_file` replaces exact old text by new text, only below config/.",
+        "integration/test_tools_writes.py::test_allowed_edit_is_applied_exactly",
+        "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
+    ),
+    28: row(
+        "Old text that is not there is an error, and the file stays as it is.",
+        "unit/mcp_tools/test_tools_edit.py::test_partial_and_empty_old_text_is_not_found",
+        "unit/mcp_tools/test_tools_edit.py::test_wrong_old_value_names_the_present_one",
+    ),
+    29: row(
+        "Only the first occurrence is replaced.",
+        "unit/mcp_tools/test_tools_edit.py::test_only_the_first_occurrence_is_replaced",
+    ),
+    30: row(
+        "A change cannot corrupt a neighbouring value.",
+        "unit/mcp_tools/test_tools_edit.py::test_exact_text_hits_whole_values_only",
+        "unit/mcp_tools/test_tools_edit.py::test_no_text_edit_ever_touches_more_than_values",
+    ),
+    31: row(
+        "`run_shell_command` takes docker and docker-compose only.",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_hostile_command_is_refused_with_its_reason",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_any_text_is_a_known_form_or_refused",
+    ),
+    32: row(
+        "The documented redeploy is accepted and brings the new values in.",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_documented_redeploys_are_read_as_redeploy",
+        "integration/test_tools_writes.py::test_edit_and_redeploy_bring_the_new_value_into_the_process",
+    ),
+    33: row(
+        "No permitted command mounts the host, runs privileged, enters containers or destroys data.",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_hostile_command_is_refused_with_its_reason",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_any_word_order_comes_to_a_documented_effect_or_nothing",
+    ),
+    34: row(
+        "Characters of the shell have no effect.",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_hostile_command_is_refused_with_its_reason",
+    ),
+    37: row(
+        "`get_container_logs` takes listed services only.",
+        "integration/test_tools_reports.py::test_logs_are_filtered_counted_masked_and_small",
+    ),
+    41: row(
+        "`level` of `get_logs` filters.",
+        "integration/test_tools_reports.py::test_logs_are_filtered_counted_masked_and_small",
+    ),
+    42: row(
+        "`lines` of `get_logs` is 20 unless said, 100 at most.",
+        "integration/test_tools_reports.py::test_logs_are_filtered_counted_masked_and_small",
+    ),
+    43: row(
+        "`get_alerts` returns firing and pending alerts with severity and duration.",
+        "integration/test_tools_queries.py::test_alerts_have_state_age_and_expression",
+        "unit/mcp_tools/test_tools_settings.py::test_alert_has_expression_age_and_value",
+    ),
+    45: row(
+        "`get_recent_deployments` returns service, time, revision, author and message; filter.",
+        "integration/test_tools_reports.py::test_deployments_come_newest_first_and_filtered",
+        "integration/test_tools_writes.py::test_edit_and_redeploy_bring_the_new_value_into_the_process",
+    ),
+    46: row(
+        "No tool invents data: what is not recorded or not reachable is empty or an error.",
+        "integration/test_tools_protocol.py::test_null_arguments_are_no_arguments",
+        "integration/test_tools_queries.py::test_prometheus_down_names_the_endpoint_and_is_never_healthy",
+        "integration/test_tools_queries.py::test_dead_alertmanager_is_named_and_hides_nothing",
+    ),
+    48: row(
+        "The phase remediate of a runbook is refused before investigate.",
+        "integration/test_tools_reports.py::test_remediate_is_refused_before_investigate",
+    ),
+    53: row(
+        "Title, summary and root cause of a post-mortem are required.",
+        "integration/test_tools_writes.py::test_incomplete_postmortems_are_rejected",
+    ),
+    78: row(
+        "Before every edit and every command that changes something the gate is asked.",
+        "integration/test_tools_writes.py::test_allowed_edit_is_applied_exactly",
+        "integration/test_tools_writes.py::test_denied_redeploy_leaves_the_process_running",
+        "integration/test_tools_writes.py::test_without_socket_or_token_every_write_is_refused",
+    ),
+    79: row(
+        "Anything but an allow blocks the call, and the caller sees the reason.",
+        "integration/test_tools_writes.py::test_anything_but_an_allow_changes_nothing",
+        "integration/test_tools_writes.py::test_a_silent_gate_is_a_refusal_within_six_seconds",
+    ),
+    80: row(
+        "DB_POOL_SIZE below 5 or above 100 cannot be written.",
+        "unit/mcp_tools/test_tools_guardrails.py::test_pool_size_outside_or_oddly_written_is_refused",
+        "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
+        "acceptance/test_accept_claude.py::test_nothing_happens_that_the_policy_does_not_allow",
+    ),
+    81: row(
+        "5 and 100 can be written.",
+        "unit/mcp_tools/test_tools_guardrails.py::test_values_on_the_bounds_are_accepted",
+    ),
+    82: row(
+        "The same holds however the edit is phrased.",
+        "unit/mcp_tools/test_tools_edit.py::test_hostile_rephrasings_are_refused",
+        "unit/mcp_tools/test_tools_edit.py::test_structure_cannot_be_smuggled_into_a_value",
+        "unit/mcp_tools/test_tools_guardrails.py::test_pool_size_outside_or_oddly_written_is_refused",
+        "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
+    ),
+    83: row(
+        "A service is not deployed while its file is out of range.",
+        "integration/test_tools_writes.py::test_edit_and_redeploy_bring_the_new_value_into_the_process",
+        "unit/mcp_tools/test_tools_guardrails.py::test_file_that_breaks_a_range_is_refused",
+    ),
+    84: row(
+        "That also holds for an `up` without a service: there is no such command.",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_hostile_command_is_refused_with_its_reason",
+    ),
+    85: row(
+        "What cannot be read is refused.",
+        "integration/test_tools_writes.py::test_anything_but_an_allow_changes_nothing",
+        "integration/test_tools_writes.py::test_unreadable_guardrails_stop_every_write",
+        "integration/test_gate_answers.py::test_garbage_is_never_allowed_and_never_the_end",
+    ),
+    86: row(
+        "Two layers that know nothing of each other: guardrails in the tool server, policy in the daemon.",
+        "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
+        "integration/test_tools_writes.py::test_anything_but_an_allow_changes_nothing",
+        "integration/test_gate_answers.py::test_policy_counts_as_it_is_now",
+    ),
+    90: row(
+        "The agent puts metrics, logs, alerts and configuration together.",
+        "acceptance/test_accept_claude.py::test_claude_finds_repairs_and_proves",
+    ),
+    91: row(
+        "An investigation changes nothing, and this is enforced.",
+        "acceptance/test_accept_claude.py::test_model_that_writes_while_investigating_only_gets_errors",
+        "integration/test_tools_protocol.py::test_investigate_phase_has_exactly_the_nine_reading_tools",
+    ),
+    92: row(
+        "A repair happens only where people have allowed it.",
+        "acceptance/test_accept_claude.py::test_nothing_happens_that_the_policy_does_not_allow",
+        "integration/test_gate_answers.py::test_without_a_policy_file_nothing_is_allowed",
+    ),
+    93: row(
+        "The repair sets 20, redeploys, is verified, and is written down.",
+        "acceptance/test_accept_runbook.py::test_broken_pool_is_found_repaired_proven_and_written_down",
+        "acceptance/test_accept_claude.py::test_claude_finds_repairs_and_proves",
+    ),
+    94: row(
+        "It counts as done only when the metrics are back.",
+        "acceptance/test_accept_claude.py::test_repair_that_does_not_help_is_taken_back_byte_for_byte",
+        "unit/pipeline/test_pipeline_verify.py::test_never_proven_while_something_is_missing",
+        "unit/pipeline/test_pipeline_verify.py::test_first_look_proves_nothing",
+    ),
+    95: row(
+        "The repair knows what the investigation found.",
+        "acceptance/test_accept_runbook.py::test_broken_pool_is_found_repaired_proven_and_written_down",
+    ),
+    96: row(
+        "Progress, texts and tool names, streams while the agent works.",
+        "integration/test_agent_claude.py::test_every_step_is_reported_as_it_happens",
+    ),
+    98: row(
+        "The agent can use the listed tools only.",
+        "integration/test_agent_claude.py::test_model_is_offered_the_reading_tools_and_nothing_else",
+        "integration/test_agent_claude.py::test_model_that_tries_to_write_reaches_no_tool",
+        "acceptance/test_accept_claude.py::test_claude_finds_repairs_and_proves",
+    ),
+    137: row(
+        "There are health endpoints.",
+        "integration/test_app_start.py::test_it_is_alive_but_not_ready_without_prometheus",
+        "integration/test_web_console.py::test_not_ready_without_the_store_only",
+    ),
+    141: row(
+        "Other services than the demo's need settings only, no change of code.",
+        "unit/mcp_tools/test_tools_settings.py::test_environment_sets_everything",
+        "integration/test_tools_queries.py::test_health_file_sets_the_queries",
+    ),
+    143: row(
+        "Write access only through narrow tools with their own checks.",
+        "unit/mcp_tools/test_tools_commands_grammar.py::test_any_text_is_a_known_form_or_refused",
+        "unit/mcp_tools/test_tools_edit.py::test_no_text_edit_ever_touches_more_than_values",
+        "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
+    ),
+}
+
+# Rows that no test shows yet, and what is to be shown.
+OPEN: Mapping[int, str] = {
+    9: "`PAGERDUTY_API_KEY` adds exactly four tools",
+    10: "`CONFLUENCE_BASE_URL` and `CONFLUENCE_API_TOKEN` together add exactly three tools",
+    11: "three Prometheus tools, four of infrastructure, four of diagnostics, one of documentation",
+    18: "`list_metrics` lists every name that Prometheus has",
+    20: "errors, latency percentiles, connections and up/down of each service in one health call",
+    22: "the use of connections is judged against the configured pool size",
+    24: "the suggested query computes the error ratio by service",
+    35: "commands end after 60 s and leave no process",
+    36: "a command's result has output, error output and exit code; not zero is an error",
+    38: "`get_container_logs` gives 50 lines unless said, 200 at most",
+    39: "the difference between restart and redeploy is explained to the agent",
+    40: "`get_logs` serves api-server, payment-svc, auth-svc and postgres",
+    44: "`get_alerts` is empty on a healthy system and again after the repair",
+    47: "three named runbooks with both phases",
+    49: "each investigating step names a query or tool that works here",
+    50: "each repairing step can be done with the tools there are",
+    51: "a runbook has symptoms, thresholds, risks, and who is to be told",
+    52: "`write_postmortem` saves title, date, summary, cause, timeline, repair and action items",
+    54: "names of post-mortems have a time, and none overwrites another",
+    55: "the post-mortem has summary, root cause, timeline and action items",
+    56: "one command makes the whole environment",
+    57: "the compose file has database, API server, traffic and Prometheus",
+    58: "the compose file has health checks and waits for them",
+    59: "Prometheus scrapes the API server every five seconds or faster",
+    60: "requests by status and endpoint, latency histogram and pool gauges are exposed",
+    61: "pool size and timeout come from the environment",
+    62: "about 50 requests a second over three endpoints",
+    63: "0.1 to 0.2 errors a second per service on a good day",
+    64: "P99 in the low hundreds of ms for users, about 10 ms for others",
+    65: "a copy of the good configuration exists",
+    66: "pool 1: at least 20 % of the requests fail",
+    67: "pool 1: P99 above 1000 ms",
+    68: "pool 1: metrics show the pool exhausted",
+    69: "pool 1: logs full of `connection pool exhausted`",
+    70: "the fault is visible within 30 s",
+    71: '`rate(http_requests_total{status="500"}[1m])` shows the spike on /api/users',
+    72: "other services stay healthy during the fault",
+    73: "healthy services give metrics to compare with",
+    74: "Grafana on 3000 with Prometheus as its source",
+    75: "20 and a redeploy bring the rates back",
+    76: "cleaning up verifies the value, stops the stack and shows the post-mortem",
+    77: "all of it runs locally, with no account but the model's key",
+    87: "the system prompt gives a method, not a script",
+    88: "on a healthy stack the agent reports that all is well",
+    89: "from a vague report it finds DB_POOL_SIZE=1",
+    97: "errors of a run are shown",
+    99: "the model can be chosen",
+    100: "the agent finds new tools by itself when they are allowed",
+    101: "skills are Markdown with name, description, triggers and workflow",
+    102: "a skill is triggered by connections, `too many connections` or latency",
+    103: "skills are handed to the agent by configuration",
+    104: "skills for post-mortems, changes and escalation can be added",
+    105: "PagerDuty: incidents are listed by status and service",
+    106: "PagerDuty: existing incidents are looked at before one is created",
+    107: "PagerDuty: create returns id and URL",
+    108: "PagerDuty: default service; a clear error without one",
+    109: "PagerDuty: token and From in each request",
+    110: "PagerDuty: acknowledge and resolve",
+    111: "PagerDuty: resolving needs and adds a note",
+    112: "PagerDuty: notes while acknowledged",
+    113: "PagerDuty: get has status, assignments, timeline and notes",
+    114: "PagerDuty: errors are tool errors",
+    115: "PagerDuty: more than 25 incidents",
+    116: "Confluence: a page in the configured space below the configured parent",
+    117: "Confluence: summary, timeline, root cause, impact, repair, table of action items",
+    118: "Confluence: any valid input gives a valid page",
+    119: "Confluence: only after a person confirmed",
+    120: "Confluence: links the PagerDuty incident",
+    121: "Confluence: get by id or title with content",
+    122: "Confluence: post-mortems of the last N days, by term",
+    123: "Confluence: basic auth with e-mail and token",
+    124: "Confluence: takes the place of the local post-mortem",
+    125: "Slack: a mention starts an investigation answered in its thread",
+    126: "Slack: calls and findings stream into the thread",
+    127: "Slack: follow-ups go on without a mention",
+    128: "Slack: direct messages work",
+    129: "Slack: an empty mention gets a greeting with an example",
+    130: "Slack: messages of bots and edits are ignored",
+    131: "Slack: valid mrkdwn within the limit of length",
+    132: "start-up names every dependency or variable that is missing",
+    133: "a triggered PagerDuty incident is posted to the channel",
+    134: "a resolved one is posted with cause, duration and link",
+    135: "the post-mortem comes before the resolution",
+    136: "webhooks of chat and paging are verified",
+    138: "opening an incident on request needs no investigation",
+    139: "a repair waits for the explicit word of a person",
+    140: "a long-running bot does not grow",
+    142: "further back ends can be attached as MCP servers",
+}
