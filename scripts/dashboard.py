@@ -88,7 +88,7 @@ ROWS = [
             Panel(
                 "Accepted, not settled",
                 "Every incident must reach an end.",
-                {"open": "max(sre_daemon_accepted) - max(sre_daemon_settled)"},
+                {"open": "max(sre_daemon_accepted_total) - max(sre_daemon_settled_total)"},
                 stat=True,
                 width=4,
             ),

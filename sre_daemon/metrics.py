@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client import exposition as text
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 from sre_daemon import __version__
 from sre_daemon.domain.alert import Severity
@@ -32,6 +34,28 @@ TOOLS = (
 )
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def exemplar(incident_id: str) -> dict[str, str]:
+    """Beside a number, in OpenMetrics: the incident that it is an example of."""
+    return {"incident": incident_id}
+
+
+class Mirrored(Collector):
+    """A counter whose value is kept by the store, and is the same from every replica."""
+
+    def __init__(self, name: str, help_: str) -> None:
+        self._name = name
+        self._help = help_
+        self._value = 0
+
+    def set(self, value: int) -> None:
+        """What the store says now."""
+        self._value = value
+
+    def collect(self) -> Iterable[Metric]:
+        """See Collector."""
+        yield CounterMetricFamily(self._name, self._help, self._value)
 
 
 class Metrics:
@@ -67,6 +91,11 @@ class Metrics:
         )
         self._create(histogram, labels)
         return histogram
+
+    def _mirrored(self, name: str, help_: str) -> "Mirrored":
+        mirrored = Mirrored(f"sre_daemon_{name}", help_)
+        self.registry.register(mirrored)
+        return mirrored
 
     @staticmethod
     def _create(metric: Counter | Gauge | Histogram, labels: dict[str, Iterable[str]]) -> None:
@@ -115,8 +144,8 @@ class Metrics:
             "watchdog_last_seen_timestamp_seconds",
             "When the Watchdog alert was last notified; 0 when it never was.",
         )
-        self.accepted = self._gauge("accepted", "Incidents ever opened (settled plus open).")
-        self.settled = self._gauge("settled", "Incidents that are closed.")
+        self.accepted = self._mirrored("accepted", "Incidents ever opened: settled plus open.")
+        self.settled = self._mirrored("settled", "Incidents that reached their end.")
 
     def _incidents(self) -> None:
         self.incidents = self._gauge("incidents", "Incidents by state.", state=State)

@@ -13,7 +13,7 @@ from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.errors import NotifyError, StoreUnavailable
-from sre_daemon.metrics import Metrics
+from sre_daemon.metrics import Metrics, exemplar
 from sre_daemon.store.base import Store
 from sre_daemon.tasks import Tasks
 
@@ -77,7 +77,7 @@ class Notifier:
             text=text,
         )
         waited = (self._clock.now() - incident.created_at).total_seconds()
-        self._metrics.first_message.observe(waited)
+        self._metrics.first_message.observe(waited, exemplar(incident.id))
         self._send(message)
 
     async def tell(self, title: str, text: str) -> None:

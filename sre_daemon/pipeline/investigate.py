@@ -25,7 +25,7 @@ from sre_daemon.errors import (
     AgentTimeout,
     TargetUnavailable,
 )
-from sre_daemon.metrics import Metrics
+from sre_daemon.metrics import Metrics, exemplar
 from sre_daemon.pipeline import evidence, wire
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome
 from sre_daemon.store.base import Store
@@ -145,7 +145,8 @@ class Investigate:
         self._metrics.agent_runs.labels("investigate", run.outcome).inc()
         if run.ended_at is not None:
             seconds = (run.ended_at - run.started_at).total_seconds()
-            self._metrics.agent_run_seconds.labels("investigate").observe(seconds)
+            duration = self._metrics.agent_run_seconds.labels("investigate")
+            duration.observe(seconds, exemplar(run.incident_id))
         usage = run.usage
         self._metrics.agent_turns.observe(usage.turns)
         self._metrics.agent_cost.inc(usage.cost_usd)

@@ -17,7 +17,9 @@ PAGE = 200
 class Forgets(Protocol):
     """The part of the store that deletes."""
 
-    async def forget(self, notifications: datetime, incidents: datetime, limit: int) -> int:
+    async def forget(
+        self, notifications: datetime, incidents: datetime, limit: int, at: datetime
+    ) -> int:
         """How many rows are gone; 0 means that nothing is left to delete."""
         ...
 
@@ -39,7 +41,7 @@ class Retention:
         total = 0
         try:
             while gone := await self._store.forget(
-                now - self._notifications, now - self._incidents, PAGE
+                now - self._notifications, now - self._incidents, PAGE, now
             ):
                 total += gone
         except StoreUnavailable as failure:

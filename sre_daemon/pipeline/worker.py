@@ -18,7 +18,7 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import WORKING, Event, State
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import DaemonError, InvalidTransition, StoreConflict, StoreUnavailable
-from sre_daemon.metrics import Metrics
+from sre_daemon.metrics import Metrics, exemplar
 from sre_daemon.pipeline.build import FAILING
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome, Retry, Stage, Wait
 from sre_daemon.settings import WorkerSettings
@@ -104,7 +104,7 @@ class Worker:
         fence = incident.fence
         if incident.state is State.TRIGGERED:
             waited = self._clock.now() - incident.created_at
-            self._metrics.queue_wait.observe(waited.total_seconds())
+            self._metrics.queue_wait.observe(waited.total_seconds(), exemplar(incident.id))
         try:
             current: Incident | None = incident
             while current is not None and current.state in WORKING:
@@ -241,9 +241,10 @@ class Worker:
             },
         )
         saved = await self._store.save(moved, fence, [*outcome.events, event])
-        self._metrics.transitions.labels(incident.state, saved.state, outcome.reason).inc()
+        moves = self._metrics.transitions.labels(incident.state, saved.state, outcome.reason)
+        moves.inc(exemplar=exemplar(incident.id))
         if outcome.event is Event.CONFIRMED:
             took = (now - incident.created_at).total_seconds()
-            self._metrics.time_to_resolve.observe(took)
+            self._metrics.time_to_resolve.observe(took, exemplar(incident.id))
         await self._on_move(incident, saved, outcome)
         return saved

@@ -68,7 +68,8 @@ class Correlation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts for metrics and the status page."""
+    """Counts for metrics and the status page. `accepted` and `settled` never go back: they count
+    what was deleted since, too, and their difference is what is open."""
 
     incidents: Mapping[State, int]
     queue: Mapping[str, int]
@@ -252,7 +253,9 @@ class Store(Protocol):
         """Set it, or remove it with None."""
         ...
 
-    async def forget(self, notifications: datetime, incidents: datetime, limit: int) -> int:
+    async def forget(
+        self, notifications: datetime, incidents: datetime, limit: int, at: datetime
+    ) -> int:
         """Delete notifications received and incidents closed before these times; how many rows of
         both. At most `limit` of each, so that others get their turn: 0 means that nothing is left.
         """

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
-from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -21,6 +20,8 @@ from sre_daemon.store import tables as t
 from sre_daemon.store.accept import accept, add_events, set_switch
 from sre_daemon.store.base import Acted, Correlation, Totals
 from sre_daemon.store.database import Database
+from sre_daemon.store.forget import forget
+from sre_daemon.store.totals import totals
 
 # After so many missed turns a job's owner is gone.
 ORPHANED = 2.5
@@ -204,18 +205,7 @@ class SqlStore:
 
     async def totals(self) -> Totals:
         """See Store."""
-        i = t.incidents.c
-        counted = await self._all(
-            select(i.state, i.severity, func.count().label("n")).group_by(i.state, i.severity)
-        )
-        incidents = dict.fromkeys(State, 0)
-        queue = {severity.value: 0 for severity in Severity}
-        for row in counted:
-            incidents[State(row.state)] += row.n
-            if row.state == State.TRIGGERED.value:
-                queue[row.severity] += row.n
-        settled = incidents[State.CLOSED]
-        return Totals(incidents, queue, sum(incidents.values()), settled)
+        return await self._database.read(totals)
 
     # --- effects
     async def plan(
@@ -301,31 +291,11 @@ class SqlStore:
 
         await self._database.write(lambda c: set_switch(c, name, value, at))
 
-    async def forget(self, notifications: datetime, incidents: datetime, limit: int) -> int:
+    async def forget(
+        self, notifications: datetime, incidents: datetime, limit: int, at: datetime
+    ) -> int:
         """See Store."""
-        n, i = t.notifications.c, t.incidents.c
-        # Rows are in the order of their arrival, so that only the oldest need to be looked at.
-        oldest = select(n.id).order_by(n.id).limit(limit)
-        old = n.id.in_(oldest) & (n.received_at < rows.number(notifications))
-        before = rows.number(incidents)
-        over = (
-            select(i.id)
-            .where(i.created_at < before, i.updated_at < before, i.state == State.CLOSED.value)
-            .order_by(i.created_at)
-            .limit(limit)
-        )
-
-        def work(connection: Connection) -> int:
-            gone = connection.execute(delete(t.notifications).where(old))
-            ids = [row.id for row in connection.execute(over)]
-            runs = select(t.runs.c.id).where(t.runs.c.incident_id.in_(ids))
-            connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
-            for table in (t.runs, t.effects, t.events, t.episodes):
-                connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
-            connection.execute(delete(t.incidents).where(i.id.in_(ids)))
-            return gone.rowcount + len(ids)
-
-        return await self._database.write(work)
+        return await self._database.write(lambda c: forget(c, notifications, incidents, limit, at))
 
     async def take_turn(self, job: str, owner: str, now: datetime, every: timedelta) -> bool:
         """See Store."""

@@ -1033,8 +1033,9 @@ async def st935_old_and_over_is_deleted_whole_and_nothing_else(store: Store) -> 
     await store.record_call(ToolCall("r-1", "c1", "t", {}, "", is_error=False, seconds=0, at=START))
     await store.note([fact(old), fact(numbered(2))])
     await store.accept([notification(alert(), at=later(n)) for n in range(4)], fixed())
-    assert await store.forget(later(2), later(50), 100) == 3
-    assert await store.forget(later(2), later(50), 100) == 0
+    counted = await store.totals()
+    assert await store.forget(later(2), later(50), 100, later(99)) == 3
+    assert await store.forget(later(2), later(50), 100, later(99)) == 0
     kept = [item.id for item in await store.incidents()]
     assert sorted(kept) == [numbered(n).id for n in (2, 3, 4)]
     assert await store.timeline(old.id) == []
@@ -1042,14 +1043,18 @@ async def st935_old_and_over_is_deleted_whole_and_nothing_else(store: Store) -> 
     assert await store.calls("r-1") == []
     assert len(await store.timeline(numbered(2).id)) == 1
     assert len(await store.effects(numbered(4).id)) == len(mine)
+    # What was counted stays counted.
+    now = await store.totals()
+    assert (now.accepted, now.settled) == (counted.accepted, counted.settled) == (4, 2)
+    assert now.incidents[State.CLOSED] == 1
 
 
 async def st936_deleting_stops_at_its_limit(store: Store) -> None:
     await given(store, *(numbered(n, State.CLOSED) for n in range(5)))
     await store.accept([notification(alert()) for _ in range(3)], fixed())
-    assert await store.forget(later(9), later(9), 2) == 4
-    assert await store.forget(later(9), later(9), 2) == 3
-    assert await store.forget(later(9), later(9), 2) == 1
+    assert await store.forget(later(9), later(9), 2, later(99)) == 4
+    assert await store.forget(later(9), later(9), 2, later(99)) == 3
+    assert await store.forget(later(9), later(9), 2, later(99)) == 1
     assert await store.incidents() == []
 
 

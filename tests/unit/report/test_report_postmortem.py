@@ -1,12 +1,15 @@
 """The post-mortem: facts only, foreign text without power."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.report.postmortem import Facts, line, render
+from tests.support.factories import alert
 
 AT = datetime(2026, 3, 1, 2, 3, 4, tzinfo=UTC)
 
@@ -59,3 +62,10 @@ def test_a_proven_repair_shows_numbers_and_cause():
     assert "| `q` | 9.0 | 0.5 |" in text
     assert "found in its output" in text
     assert "verifying -\\> resolved" in text
+
+
+def test_alert_without_a_summary_is_written_down_too():
+    bare = StoredAlert(alert(), "i1", AT, AT, 1, open=False)
+    bare = replace(bare, alert=replace(bare.alert, annotations={}))
+    text = render(Facts(incident(), [bare], [], [], []))
+    assert "- ApiDbPoolExhausted (critical), first seen 02:03:04, resolved\n" in text

@@ -1,0 +1,53 @@
+"""Deleting what is over. How many incidents ever were stays known, so that counters never go back."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.store import rows
+from sre_daemon.store import tables as t
+from sre_daemon.store.accept import set_switch
+
+FORGOTTEN = "forgotten"
+
+
+def forget(
+    connection: Connection, notifications: datetime, incidents: datetime, limit: int, at: datetime
+) -> int:
+    """Delete the oldest, `limit` of each at most; how many rows of both."""
+    n = t.notifications.c
+    # Rows are in the order of their arrival, so that only the oldest need to be looked at.
+    oldest = select(n.id).order_by(n.id).limit(limit)
+    old = n.id.in_(oldest) & (n.received_at < rows.number(notifications))
+    gone = connection.execute(delete(t.notifications).where(old)).rowcount
+    ids = _over(connection, rows.number(incidents), limit)
+    if ids:
+        _delete(connection, ids)
+        set_switch(connection, FORGOTTEN, str(forgotten(connection) + len(ids)), at)
+    return gone + len(ids)
+
+
+def forgotten(connection: Connection) -> int:
+    """How many incidents were ever deleted."""
+    s = t.switches.c
+    return int(connection.scalar(select(s.value).where(s.name == FORGOTTEN)) or 0)
+
+
+def _over(connection: Connection, before: int, limit: int) -> list[str]:
+    i = t.incidents.c
+    over = (
+        select(i.id)
+        .where(i.created_at < before, i.updated_at < before, i.state == State.CLOSED.value)
+        .order_by(i.created_at)
+        .limit(limit)
+    )
+    return [row.id for row in connection.execute(over)]
+
+
+def _delete(connection: Connection, ids: list[str]) -> None:
+    runs = select(t.runs.c.id).where(t.runs.c.incident_id.in_(ids))
+    connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
+    for table in (t.runs, t.effects, t.events, t.episodes):
+        connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
+    connection.execute(delete(t.incidents).where(t.incidents.c.id.in_(ids)))
