@@ -6,6 +6,7 @@ from sre_daemon.app.foundation import Base, reveal
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
+from sre_daemon.settings import load_people
 from sre_daemon.web.front import Front
 from sre_daemon.web.server import build, listen
 
@@ -21,7 +22,7 @@ async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control
         metrics=base.metrics,
         receiver=base.settings.receiver,
         webhook_token=reveal(base.secrets.webhook_token),
-        api_token=reveal(base.secrets.api_token),
+        people=load_people(base.settings, base.secrets),
     )
     runner, url = await listen(build(front), base.settings.host, base.settings.port)
     stack.push_async_callback(runner.cleanup)

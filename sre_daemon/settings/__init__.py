@@ -11,6 +11,7 @@ from sre_daemon.settings.environment import (
     Secrets,
     check_front_door,
     client_environment,
+    load_people,
     load_secrets,
     webhook_environment,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "check_front_door",
     "client_environment",
     "load",
+    "load_people",
     "load_secrets",
     "webhook_environment",
 ]

@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from sre_daemon import documents
+from sre_daemon.domain.person import Person, Role
 from sre_daemon.errors import ConfigError
 from sre_daemon.settings.base import Group
 from sre_daemon.settings.file import Settings
@@ -19,6 +20,8 @@ VARIABLES = {
     "api_token": "SRE_DAEMON_API_TOKEN",
     "store_password": "SRE_DAEMON_STORE_PASSWORD",
 }
+# 64 bits, when it is hexadecimal.
+SHORTEST_TOKEN = 16
 
 
 class Secrets(Group):
@@ -31,7 +34,7 @@ class Secrets(Group):
     webhook_token: SecretStr | None = None
     """SRE_DAEMON_WEBHOOK_TOKEN: what Alertmanager sends (bearer token, or basic auth password)."""
     api_token: SecretStr | None = None
-    """SRE_DAEMON_API_TOKEN: for the API and the console."""
+    """SRE_DAEMON_API_TOKEN: for the API and the console, as an administrator; see `people`."""
     store_password: SecretStr | None = None
     """SRE_DAEMON_STORE_PASSWORD: for `store: postgresql://…`."""
 
@@ -72,6 +75,33 @@ def check_front_door(settings: Settings, secrets: Secrets) -> None:
             f"receiver.allow_anonymous with listen {settings.listen}",
             "anonymous notifications are only accepted on a loopback address",
         )
+
+
+def load_people(settings: Settings, secrets: Secrets) -> dict[str, Person]:
+    """Everybody with a token of their own, by token; the API token is an administrator's.
+
+    Raises:
+        ConfigError: a token cannot be read, is too short, or is somebody else's too.
+    """
+    found: dict[str, Person] = {}
+    if secrets.api_token is not None:
+        found[secrets.api_token.get_secret_value()] = Person("api token", Role.ADMIN)
+    taken = {*found, secrets.webhook_token and secrets.webhook_token.get_secret_value()}
+    for known in settings.people:
+        token = documents.read(known.token_file).strip()
+        if len(token) < SHORTEST_TOKEN or not token.isascii():
+            raise ConfigError(
+                f"{known.token_file}: the token of {known.name} is too short, or not ASCII",
+                "make one with `openssl rand -hex 24`",
+            )
+        if token in taken:
+            raise ConfigError(
+                f"{known.token_file}: the token of {known.name} is in use for something else",
+                "everybody needs a token of their own, so that the record is true",
+            )
+        taken.add(token)
+        found[token] = Person(known.name, known.role, known.groups)
+    return found
 
 
 def client_environment() -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, field_validator
 
 from sre_daemon import documents
 from sre_daemon.settings.agent import AgentSettings
@@ -15,6 +15,7 @@ from sre_daemon.settings.intake import (
     WatchdogSettings,
 )
 from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
+from sre_daemon.settings.people import PersonSettings
 from sre_daemon.settings.traces import TraceSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
 
@@ -74,6 +75,18 @@ class Settings(Group):
     """The worker pool."""
     notify: tuple[ChannelSettings, ...] = ()
     """Who is told, besides the log and the console."""
+    people: tuple[PersonSettings, ...] = ()
+    """Who may use the API and the console, besides the holder of SRE_DAEMON_API_TOKEN."""
+
+    @field_validator("people")
+    @classmethod
+    def distinct_names(cls, people: tuple[PersonSettings, ...]) -> tuple[PersonSettings, ...]:
+        """A name is recorded with what somebody did, so it must mean one person."""
+        names = [person.name for person in people]
+        if len(names) != len(set(names)):
+            raise ValueError("two people have the same name")
+        return people
+
     traces: TraceSettings = TraceSettings()
     """Spans for an OpenTelemetry collector."""
 
@@ -102,6 +115,9 @@ def load(path: Path) -> Settings:
         if value is not None:
             update[name] = base / value
     update["runbooks"] = tuple(base / item for item in settings.runbooks)
+    update["people"] = tuple(
+        item.model_copy(update={"token_file": base / item.token_file}) for item in settings.people
+    )
     if settings.runtime.socket is not None:
         update["runtime"] = settings.runtime.model_copy(
             update={"socket": base / settings.runtime.socket}

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.person import Role
 from sre_daemon.web import openapi, wire
 from sre_daemon.web.auth import check_person
 from sre_daemon.web.front import FRONT
@@ -132,15 +133,15 @@ async def explain(request: web.Request) -> web.Response:
 
 async def pause(request: web.Request) -> web.Response:
     """The kill switch."""
-    who = check_person(request)
-    await request.app[FRONT].control.pause(await _reason(request), who)
+    who = check_person(request, Role.APPROVER)
+    await request.app[FRONT].control.pause(await _reason(request), who.name)
     return web.json_response({"paused": True})
 
 
 async def resume(request: web.Request) -> web.Response:
-    """Undo a pause."""
-    who = check_person(request)
-    await request.app[FRONT].control.resume(await _reason(request), who)
+    """Undo a pause; it needs an administrator and a reason."""
+    who = check_person(request, Role.ADMIN)
+    await request.app[FRONT].control.resume(await _reason(request), who.name)
     return web.json_response({"paused": False})
 
 

@@ -1,15 +1,19 @@
-"""Who may come in: tokens compared in constant time, sessions for browsers, loopback without a token."""
+"""Who may come in, and what for: tokens compared in constant time, sessions for browsers, loopback
+without a token. Every handler that does something names the least role that it needs.
+"""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from sre_daemon.domain.person import Person, Role
 from sre_daemon.errors import Unauthorized
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import Forbidden
@@ -67,28 +71,48 @@ def check_webhook(request: web.Request) -> None:
         )
 
 
-def check_person(request: web.Request) -> str:
+def check_person(request: web.Request, least: Role = Role.VIEWER) -> Person:
     """For the API and the console; returns who it is, for the record.
 
     Raises:
         Unauthorized: no valid token or session.
-        Forbidden: no token is configured, and the request is not from this machine.
+        Forbidden: the role is not enough, or there are no tokens and the request is from elsewhere.
     """
-    expected = request.app[FRONT].api_token
-    if expected:
-        if same(presented(request), expected):
-            return "api token"
-        # A session only looks: a form on another site could not use it for more.
-        if request.method in SAFE and _valid_session(request, expected):
-            return "console"
+    person = _identify(request)
+    if not person.may(least):
+        raise Forbidden(
+            f"{person.name} is {person.role}, and this needs {least}",
+            "ask somebody who has that role; `people` in the settings says who",
+        )
+    return person
+
+
+def _identify(request: web.Request) -> Person:
+    people = request.app[FRONT].people
+    if not people:
+        if not _from_loopback(request):
+            raise Forbidden(
+                "without SRE_DAEMON_API_TOKEN only this machine may ask", "set it, or use 127.0.0.1"
+            )
+        return Person("loopback", Role.ADMIN)
+    person = holder(people, presented(request))
+    # A session only looks: a form on another site could not use it for more.
+    if person is None and request.method in SAFE:
+        person = _of_session(request, people)
+    if person is None:
         raise Unauthorized(
             "the API token is missing or wrong", "send it as `Authorization: Bearer …`, or log in"
         )
-    if not _from_loopback(request):
-        raise Forbidden(
-            "without SRE_DAEMON_API_TOKEN only this machine may ask", "set it, or use 127.0.0.1"
-        )
-    return "loopback"
+    return person
+
+
+def holder(people: Mapping[str, Person], token: str) -> Person | None:
+    """Whose token this is; every token is compared, so that the time tells nothing."""
+    found = None
+    for known, person in people.items():
+        if same(token, known):
+            found = person
+    return found
 
 
 def _from_loopback(request: web.Request) -> bool:
@@ -104,10 +128,11 @@ def _from_loopback(request: web.Request) -> bool:
     return peer.is_loopback and name.lower() in LOOPBACK_NAMES and same_origin and direct
 
 
-def new_session(token: str, now: datetime) -> str:
-    """A cookie's value: when it ends, and a signature; it does not contain the token."""
+def new_session(token: str, person: Person, now: datetime) -> str:
+    """A cookie's value: when it ends, a signature, whose it is; it does not contain the token."""
     ends = str(int((now + SESSION).timestamp()))
-    return f"{ends}.{_sign(token, ends)}"
+    name = base64.urlsafe_b64encode(person.name.encode()).decode().rstrip("=")
+    return f"{ends}.{_sign(token, ends)}.{name}"
 
 
 def _sign(token: str, text: str) -> str:
@@ -115,10 +140,23 @@ def _sign(token: str, text: str) -> str:
     return hmac.new(key, text.encode(), "sha256").hexdigest()
 
 
-def _valid_session(request: web.Request, token: str) -> bool:
-    ends, _, signature = request.cookies.get(COOKIE, "").partition(".")
+def _of_session(request: web.Request, people: Mapping[str, Person]) -> Person | None:
+    """Whose session this is; it ends with the token that it was made with."""
+    ends, _, rest = request.cookies.get(COOKIE, "").partition(".")
+    signature, _, name = rest.partition(".")
     if not (ends.isascii() and ends.isdigit() and len(ends) < 12):
-        return False
-    if not same(signature, _sign(token, ends)):
-        return False
-    return request.app[FRONT].clock.now() < datetime.fromtimestamp(int(ends), UTC)
+        return None
+    if request.app[FRONT].clock.now() >= datetime.fromtimestamp(int(ends), UTC):
+        return None
+    try:
+        wanted = base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
+    except ValueError:
+        return None
+    return next(
+        (
+            person
+            for token, person in people.items()
+            if person.name == wanted and same(signature, _sign(token, ends))
+        ),
+        None,
+    )

@@ -16,7 +16,7 @@ from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.web import api
-from sre_daemon.web.auth import COOKIE, SESSION, check_person, new_session, same
+from sre_daemon.web.auth import COOKIE, SESSION, check_person, holder, new_session
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import BadRequest
 from sre_daemon.web.text import visible
@@ -118,7 +118,7 @@ async def postmortem(request: web.Request) -> web.Response:
 
 async def login_form(request: web.Request) -> web.Response:
     """Asks for the API token, where there is one."""
-    if not request.app[FRONT].api_token:
+    if not request.app[FRONT].people:
         raise web.HTTPSeeOther("/")
     context = {"status": None, "failed": False}
     return aiohttp_jinja2.render_template("login.html", request, context)
@@ -136,13 +136,15 @@ async def login(request: web.Request) -> web.Response:
         raise BadRequest("the form cannot be read") from None
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
-    if not isinstance(token, str) or not same(token.strip(), front.api_token):
+    token = token.strip() if isinstance(token, str) else ""
+    person = holder(front.people, token)
+    if person is None:
         context = {"status": None, "failed": True}
         return aiohttp_jinja2.render_template("login.html", request, context, status=401)
     response = web.Response(status=303, headers={"Location": "/"})
     response.set_cookie(
         COOKIE,
-        new_session(front.api_token, front.clock.now()),
+        new_session(token, person, front.clock.now()),
         max_age=int(SESSION.total_seconds()),
         httponly=True,
         samesite="Strict",
@@ -164,7 +166,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
     return {
         "status": await front.control.status(),
         "now": front.clock.now(),
-        "session": bool(front.api_token),
+        "session": bool(front.people),
     }
 
 

@@ -12,6 +12,7 @@ from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.person import Person
 from sre_daemon.domain.remediation import EffectRecord
 from sre_daemon.domain.run import Run, ToolCall
 from sre_daemon.metrics import Metrics
@@ -97,7 +98,10 @@ Parse = Callable[[bytes, datetime, str, str], Notification]
 
 @dataclass(frozen=True)
 class Front:
-    """Everything the handlers use. An empty token means that there is none."""
+    """Everything the handlers use. An empty webhook token means that there is none.
+
+    `people` are known by their tokens; without any, whoever is on this machine is an administrator.
+    """
 
     store: Reads
     intake: Accepts
@@ -107,7 +111,7 @@ class Front:
     metrics: Metrics
     receiver: ReceiverSettings
     webhook_token: str
-    api_token: str
+    people: Mapping[str, Person]
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

@@ -10,6 +10,7 @@ import aiohttp
 
 from sre_daemon.clock import SystemClock
 from sre_daemon.domain.notification import Notification
+from sre_daemon.domain.person import Person, Role
 from sre_daemon.errors import DaemonError
 from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
@@ -86,9 +87,10 @@ class Door:
 
 @asynccontextmanager
 async def front_door(
-    folder: Path, *, webhook_token: str = TOKEN, api_token: str = API_TOKEN, **receiver
+    folder: Path, *, webhook_token: str = TOKEN, api_token: str = API_TOKEN, people=None, **receiver
 ) -> AsyncIterator[Door]:
-    """Serve on a free port."""
+    """Serve on a free port; `people` by token are known besides the holder of the API token."""
+    known = {api_token: Person("api token", Role.ADMIN)} if api_token else {}
     store = SqlStore(SqliteDatabase(folder / "front.sqlite3"))
     await store.open()
     intake, control, metrics = Recorder(), FixedControl(store), Metrics()
@@ -102,7 +104,7 @@ async def front_door(
         metrics=metrics,
         receiver=settings,
         webhook_token=webhook_token,
-        api_token=api_token,
+        people=known | (people or {}),
     )
     runner, url = await listen(build(front), "127.0.0.1", 0)
     try:
