@@ -123,6 +123,15 @@ ROWS = [
                 width=16,
             ),
             Panel(
+                "Longest in a state",
+                "Since the last move of the incident that moved last long ago.",
+                {
+                    "{{state}}": "max by (state) (time() - (sre_daemon_oldest_change_timestamp_seconds"
+                    '{state!~"closed|escalated"} > 0))'
+                },
+                "s",
+            ),
+            Panel(
                 "Queue wait",
                 "From the opening to the first claim.",
                 quantiles("queue_wait_seconds"),

@@ -81,6 +81,8 @@ class Control:
         totals = await self.store.totals()
         for state, count in totals.incidents.items():
             self.metrics.incidents.labels(state).set(count)
+            since = totals.oldest.get(state)
+            self.metrics.oldest.labels(state).set(since.timestamp() if since else 0)
         for severity, waiting in totals.queue.items():
             self.metrics.queue_depth.labels(severity).set(waiting)
         self.metrics.accepted.set(totals.accepted)

@@ -149,6 +149,11 @@ class Metrics:
 
     def _incidents(self) -> None:
         self.incidents = self._gauge("incidents", "Incidents by state.", state=State)
+        self.oldest = self._gauge(
+            "oldest_change_timestamp_seconds",
+            "Last move of the incident that is longest in its state; 0 when there is none.",
+            state=State,
+        )
         self.queue_depth = self._gauge(
             "queue_depth", "Incidents that wait for a worker.", severity=Severity
         )

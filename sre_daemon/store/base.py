@@ -69,12 +69,14 @@ class Correlation(Protocol):
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Counts for metrics and the status page. `accepted` and `settled` never go back: they count
-    what was deleted since, too, and their difference is what is open."""
+    what was deleted since, too, and their difference is what is open. `oldest` says since when the
+    incident that is longest in a state is there; states without one are missing."""
 
     incidents: Mapping[State, int]
     queue: Mapping[str, int]
     accepted: int
     settled: int
+    oldest: Mapping[State, datetime]
 
 
 @dataclass(frozen=True, slots=True)

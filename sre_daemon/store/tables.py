@@ -76,7 +76,7 @@ Index(
     postgresql_where=text("state != 'closed'"),
 )
 Index("incidents_by_age", incidents.c.created_at, incidents.c.id)
-Index("incidents_by_state", incidents.c.state, incidents.c.severity)
+Index("incidents_by_state", incidents.c.state, incidents.c.severity, incidents.c.updated_at)
 
 episodes = Table(
     "episodes",

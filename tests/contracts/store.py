@@ -696,7 +696,7 @@ async def st58_totals_count_every_incident_once(store: Store) -> None:
     await given(
         store,
         numbered(1),
-        numbered(2, severity=Severity.WARNING),
+        numbered(2, severity=Severity.WARNING, updated_at=later(-5)),
         numbered(3, severity=Severity.WARNING),
         numbered(4, State.ESCALATED, severity=Severity.WARNING),
         numbered(5, State.CLOSED),
@@ -707,6 +707,8 @@ async def st58_totals_count_every_incident_once(store: Store) -> None:
     assert counted == {State.TRIGGERED: 3, State.ESCALATED: 1, State.CLOSED: 2}
     assert totals.queue == {"critical": 1, "warning": 2, "info": 0, "none": 0}
     assert (totals.accepted, totals.settled) == (6, 2)
+    assert set(totals.oldest) == {State.TRIGGERED, State.ESCALATED, State.CLOSED}
+    assert totals.oldest[State.TRIGGERED] == later(-5)
 
 
 # --- effects

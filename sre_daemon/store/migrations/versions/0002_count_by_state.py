@@ -9,4 +9,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_index("incidents_by_state", "incidents", ["state", "severity"])
+    op.create_index("incidents_by_state", "incidents", ["state", "severity", "updated_at"])
