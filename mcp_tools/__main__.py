@@ -25,7 +25,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mcp_tools", description="MCP tool server of sre-daemon")
     parser.add_argument("--phase", choices=[*Phase], default=Phase.INVESTIGATE.value)
     parser.add_argument("--transport", choices=["stdio", "http"], default="stdio")
-    parser.add_argument("--port", type=int, default=9912, help="of the http transport, on loopback")
+    web = parser.add_argument_group(
+        "of the http transport",
+        f"The token that clients must send is in {settings.HTTP_TOKEN_VARIABLE}.",
+    )
+    web.add_argument("--host", default="127.0.0.1", help="by default only this machine can connect")
+    web.add_argument("--port", type=int, default=9912)
+    web.add_argument("--anonymous", action="store_true", help="no token; on loopback only")
+    web.add_argument("--allow-host", action="append", default=[], help="further Host, as name:port")
+    web.add_argument("--allow-origin", action="append", default=[], help="further Origin of a page")
     parser.add_argument(
         "--config", type=Path, help="JSON file; by default the environment and .env"
     )
@@ -78,7 +86,15 @@ def serve(options: argparse.Namespace, configured: settings.ToolSettings, guard:
     if options.transport == "stdio":
         anyio.run(server.stdio, configured, guard, Phase(options.phase))
     else:
-        anyio.run(server.http, configured, guard, Phase(options.phase), options.port)
+        front = server.Front(
+            host=options.host,
+            port=options.port,
+            token=settings.http_token(),
+            anonymous=options.anonymous,
+            hosts=tuple(options.allow_host),
+            origins=tuple(options.allow_origin),
+        )
+        anyio.run(server.http, configured, guard, Phase(options.phase), front)
 
 
 if __name__ == "__main__":

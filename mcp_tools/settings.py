@@ -6,6 +6,7 @@ alone, never from a file that could be committed.
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -16,11 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
 from mcp_tools.errors import SettingsError
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BYTES = 1 << 20
 KEY_BYTES = 32
+MIN_TOKEN = 16
 TOKEN_VARIABLE = "MCP_TOOLS_GATE_TOKEN"  # noqa: S105 - the variable's name, not a token
+HTTP_TOKEN_VARIABLE = "MCP_TOOLS_HTTP_TOKEN"  # noqa: S105 - the same
 
 
 class Group(BaseModel):
@@ -70,6 +74,8 @@ class ToolSettings(Group):
     """Folder for copies of edited files; by default `backups` beside the post-mortems."""
     deployments: Path | None = None
     """JSON-lines file of recorded deploys; a redeploy adds a line."""
+    policy: Path | None = None
+    """The policy file, offered as a resource; the gate decides by it, not this server."""
     redaction_key: Path | None = None
     """Key of the masks, made when it is not there; by default `redaction.key` beside the post-mortems."""
     guardrails: Path | None = None
@@ -110,11 +116,30 @@ def token(environ: Mapping[str, str] | None = None) -> str:
     return (os.environ if environ is None else environ).get(TOKEN_VARIABLE, "")
 
 
-def masking_key(path: Path | None) -> bytes:
-    """The installation's key of the masks, made on first use; of this process alone without a file.
+def http_token(environ: Mapping[str, str] | None = None) -> str:
+    """What clients of the HTTP transport must send, or empty; also from the file that `..._FILE` names.
 
     Raises:
-        SettingsError: the file can neither be read nor made.
+        SettingsError: the file cannot be read, or the token is too short to be one.
+    """
+    env = os.environ if environ is None else environ
+    value = env.get(HTTP_TOKEN_VARIABLE, "")
+    file = env.get(f"{HTTP_TOKEN_VARIABLE}_FILE", "")
+    if not value and file:
+        value = _read(Path(file)).strip()
+    if value and (len(value) < MIN_TOKEN or not value.isascii() or not value.isprintable()):
+        raise SettingsError(
+            f"{HTTP_TOKEN_VARIABLE} has fewer than {MIN_TOKEN} printable ASCII characters.",
+            "Make one with: openssl rand -hex 32.",
+        )
+    return value
+
+
+def masking_key(path: Path | None) -> bytes:
+    """The installation's key of the masks, made on first use.
+
+    Without a file that can be read or made it is one of this process alone: masks then differ from
+    those of others, but nothing is shown for that.
     """
     if path is None:
         return secrets.token_bytes(KEY_BYTES)
@@ -130,10 +155,8 @@ def masking_key(path: Path | None) -> bytes:
             fresh.unlink()
         return bytes.fromhex(path.read_text(encoding="ascii"))
     except (OSError, ValueError) as failure:
-        raise SettingsError(
-            f"{path}: no key of the masks can be read or made there: {failure}.",
-            "Check the folder and its owner.",
-        ) from None
+        log.warning("%s: no key of the masks can be read or made there: %s", path, failure)
+        return secrets.token_bytes(KEY_BYTES)
 
 
 def read_yaml(path: Path, model: type[M]) -> M:
@@ -192,6 +215,7 @@ PATHS = {"HEALTH": "health", "POSTMORTEMS": "postmortems", "DEPLOYMENTS": "deplo
     "GUARDRAILS": "guardrails",
     "CONFIG_ROOT": "config_root",
     "BACKUPS": "backups",
+    "POLICY": "policy",
     "REDACTION_KEY": "redaction_key",
 }
 LISTS = {"ALERTMANAGER_URL": "alertmanagers", "SERVICES": "services", "RUNBOOKS": "runbooks"}

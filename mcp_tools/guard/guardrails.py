@@ -24,7 +24,7 @@ NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?", re.ASCII)
 class Range(BaseModel):
     """What a value may be: a number within bounds, or one of a list of words."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: Literal["integer", "number", "enum"]
     min: float | None = None
@@ -58,7 +58,7 @@ class Range(BaseModel):
 class Guardrails(BaseModel):
     """The guardrails file: file to key to range. `configured` is False when there is no file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: Literal[1] = 1
     files: dict[str, dict[str, Range]] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Serving over stdio, for a client that starts us, or streamable HTTP on loopback, for others."""
+"""Serving over stdio, for a client that starts us. What it sends that is no message is answered, too."""
 
 from types import TracebackType
 from typing import Self
@@ -17,8 +17,6 @@ from mcp_tools.server.dispatcher import build
 from mcp_tools.settings import ToolSettings
 from mcp_tools.spec import Phase
 from mcp_tools.tools.context import opened
-
-LOOPBACK = "127.0.0.1"
 
 
 class Answering:
@@ -88,14 +86,3 @@ async def stdio(settings: ToolSettings, guard: Guard, phase: Phase) -> None:
     async with opened(settings, guard, phase) as context, stdio_server() as (read, write):
         server = build(context, phase)
         await server.run(Answering(read, write), write, server.create_initialization_options())
-
-
-async def http(settings: ToolSettings, guard: Guard, phase: Phase, port: int) -> None:
-    """Serve streamable HTTP at `/mcp` on loopback until interrupted."""
-    import uvicorn
-
-    async with opened(settings, guard, phase) as context:
-        app = build(context, phase).streamable_http_app(host=LOOPBACK)
-        await uvicorn.Server(
-            uvicorn.Config(app, host=LOOPBACK, port=port, log_level="warning")
-        ).serve()

@@ -17,16 +17,22 @@ class Phase(StrEnum):
     RESTORE = "restore"
 
 
+class Part(BaseModel):
+    """A piece of a result. All of these are built when they are first used: a start waits for none."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 class Input(BaseModel):
     """Arguments of a tool; unknown ones are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Output(BaseModel):
     """The structured result. `call` is the server's name for the call, unique in its process."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     call: str = ""
 

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
 from mcp_tools.errors import ToolError
-from mcp_tools.spec import Input, Output, ToolSpec, clean, clip, fit
+from mcp_tools.spec import Input, Output, Part, ToolSpec, clean, clip, fit
 from mcp_tools.tools.context import Context
 
 BUDGET = 24_000
@@ -20,7 +18,7 @@ class AlertsInput(Input):
     """get_alerts takes no arguments."""
 
 
-class AlertView(BaseModel):
+class AlertView(Part):
     """One alert. `expr` is the rule's expression, empty when no rule was found for it."""
 
     name: str
@@ -35,7 +33,7 @@ class AlertView(BaseModel):
     inhibited_by: list[str]
 
 
-class Sources(BaseModel):
+class Sources(Part):
     """Whether each source answered: "ok", or what went wrong."""
 
     prometheus: str

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mcp_tools.effects import ServiceRedeploy, ServiceRestart, commands, document, to_json
 from mcp_tools.effects.commands import Action, Command
 from mcp_tools.errors import TargetUnavailable, ToolError
 from mcp_tools.guard import Guardrails
 from mcp_tools.runtimes import Status
-from mcp_tools.spec import Input, Output, Phase, ToolSpec, clip
+from mcp_tools.spec import Input, Output, Part, Phase, ToolSpec, clip
 from mcp_tools.tools import deployments, digest
-from mcp_tools.tools.context import Context
+from mcp_tools.tools.context import Context, shielded
 from mcp_tools.tools.logs import CONTAINER_BUDGET, TAIL_BYTES
 
 MAX_DETAIL = 300
@@ -26,7 +26,7 @@ class CommandInput(Input):
     )
 
 
-class ServiceView(BaseModel):
+class ServiceView(Part):
     """One service as the runtime sees it; `started_at` is ISO 8601 in UTC, null when it is down."""
 
     service: str
@@ -111,7 +111,8 @@ async def _change(
     context: Context, command: str, effect: ServiceRestart | ServiceRedeploy
 ) -> CommandOutput:
     note = ""
-    async with context.writing:
+    # Once the gate has said yes it counts on the effect: a cancelled call still ends what it began.
+    async with context.writing, shielded():
         await asyncio.to_thread(check_files, context, context.guardrails())
         await context.guard.ask(COMMAND.name, [effect])
         if isinstance(effect, ServiceRedeploy):

@@ -2,15 +2,15 @@
 
 import asyncio
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mcp_tools.clients.files import ConfigFile
 from mcp_tools.effects import document, edit
 from mcp_tools.effects.document import Document, Format, Unreadable
 from mcp_tools.guard.guardrails import check_changes
 from mcp_tools.redaction import current, hide, is_secret, shown
-from mcp_tools.spec import Input, Output, Phase, ToolSpec, clean, clip, fit
-from mcp_tools.tools.context import Context
+from mcp_tools.spec import Input, Output, Part, Phase, ToolSpec, clean, clip, fit
+from mcp_tools.tools.context import Context, shielded
 
 KEYS_BUDGET = 12_000
 TEXT_BUDGET = 14_000
@@ -120,7 +120,7 @@ class EditInput(Input):
     )
 
 
-class Change(BaseModel):
+class Change(Part):
     """One key before and after."""
 
     key: str
@@ -178,8 +178,9 @@ async def edit_config_file(context: Context, arguments: EditInput) -> EditOutput
         )
         if not await asyncio.to_thread(context.puts_back, before.path, planned.after.text):
             check_changes(context.guardrails(), planned.effects)
-        await context.guard.ask(EDIT.name, planned.effects)
-        after, copy = await asyncio.to_thread(files.replace, before, planned.after.text)
+        async with shielded():
+            await context.guard.ask(EDIT.name, planned.effects)
+            after, copy = await asyncio.to_thread(files.replace, before, planned.after.text)
     changes = [
         Change(key=item.key, before=item.before, after=item.after) for item in planned.effects
     ]

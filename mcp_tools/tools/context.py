@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from mcp_tools import redaction
 from mcp_tools.clients.alertmanager import Alertmanager
@@ -67,13 +68,25 @@ class Context:
 
 
 @asynccontextmanager
+async def shielded() -> AsyncIterator[None]:
+    """What a cancelled or timed-out call still does to its end: asking the gate, and the effect.
+
+    The parts inside have time-outs of their own.
+    """
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        yield
+
+
+@asynccontextmanager
 async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIterator[Context]:
     """A context whose connections are closed at the end.
 
     Raises:
         SettingsError: the settings do not fit together.
     """
-    redaction.use(masking_key(settings.key_file))
+    redaction.use(partial(masking_key, settings.key_file))
     async with AsyncExitStack() as stack:
         prometheus = Prometheus(settings.prometheus)
         stack.push_async_callback(prometheus.aclose)

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from mcp_tools.clients.files import ConfigTree
 from mcp_tools.effects import document
 from mcp_tools.errors import ToolError
 from mcp_tools.redaction import MARK, shown
-from mcp_tools.spec import Input, Output, ToolSpec, clean, clip, fit
+from mcp_tools.spec import Input, Output, Part, ToolSpec, clean, clip, fit
 from mcp_tools.tools.context import Context
 
 TAIL_BYTES = 1 << 20
@@ -24,7 +24,7 @@ MAX_CHANGES = 40
 SUFFIXES = (".env", ".yaml", ".yml", ".json", ".toml", ".ini", ".conf")
 
 
-class KeyChange(BaseModel):
+class KeyChange(Part):
     """A key that a deploy changed; an absent value is empty."""
 
     path: str
@@ -33,7 +33,7 @@ class KeyChange(BaseModel):
     after: str
 
 
-class Record(BaseModel):
+class Record(Part):
     """One line of the deployments file; the configuration that the service was started with."""
 
     time: str
@@ -51,7 +51,7 @@ class DeploymentsInput(Input):
     service: str | None = Field(None, description="Only this service, e.g. api-server")
 
 
-class Deployment(BaseModel):
+class Deployment(Part):
     """One deploy."""
 
     time: str
@@ -62,7 +62,7 @@ class Deployment(BaseModel):
     changes: list[KeyChange]
 
 
-class Undeployed(BaseModel):
+class Undeployed(Part):
     """A value on disk that the running service was not started with."""
 
     path: str

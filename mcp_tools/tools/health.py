@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_tools.errors import ToolError
 from mcp_tools.settings import read_yaml
-from mcp_tools.spec import Input, Output, ToolSpec, clean, clip
+from mcp_tools.spec import Input, Output, Part, ToolSpec, clean, clip
 from mcp_tools.tools.context import Context
 
 EVERY = "*"
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
 class Check(BaseModel):
     """A query whose value is judged: above `warning` and `critical`, or below them with `below`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     promql: str
@@ -63,7 +63,7 @@ class Check(BaseModel):
 class ServiceChecks(BaseModel):
     """The checks of one service; under the name `*` each series counts for the service in its label."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     checks: tuple[Check, ...]
@@ -72,7 +72,7 @@ class ServiceChecks(BaseModel):
 class HealthFile(BaseModel):
     """The health file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     services: tuple[ServiceChecks, ...] = Field(min_length=1)
 
@@ -116,7 +116,7 @@ class HealthInput(Input):
     """get_service_health takes no arguments."""
 
 
-class CheckResult(BaseModel):
+class CheckResult(Part):
     """One measured check."""
 
     name: str
@@ -125,7 +125,7 @@ class CheckResult(BaseModel):
     status: Level
 
 
-class ServiceHealth(BaseModel):
+class ServiceHealth(Part):
     """One service."""
 
     service: str

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from mcp_tools.spec import Input, Output, ToolSpec
+from mcp_tools.spec import Input, Output, Part, ToolSpec
 from mcp_tools.tools import digest
 from mcp_tools.tools.context import Context
 
@@ -30,7 +30,7 @@ class LogsInput(Input):
     )
 
 
-class Counts(BaseModel):
+class Counts(Part):
     """Lines per level in the part of the log that was read, before level and pattern filter."""
 
     error: int
@@ -39,7 +39,7 @@ class Counts(BaseModel):
     other: int
 
 
-class Template(BaseModel):
+class Template(Part):
     """What many lines have in common."""
 
     template: str

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mcp_tools.clients.prometheus import Answer
 from mcp_tools.errors import ToolError
-from mcp_tools.spec import Input, Output, ToolSpec, clean, clip, fit
+from mcp_tools.spec import Input, Output, Part, ToolSpec, clean, clip, fit
 from mcp_tools.tools import promql
 from mcp_tools.tools.context import Context
 
@@ -39,7 +39,7 @@ class QueryInput(Input):
     )
 
 
-class Series(BaseModel):
+class Series(Part):
     """One series. `value` is the last one, null for NaN and infinities; `values` only of a matrix."""
 
     labels: dict[str, str]
@@ -179,7 +179,7 @@ class ListInput(Input):
     match: str | None = Field(None, description="Only names that contain this text, e.g. db_")
 
 
-class Metric(BaseModel):
+class Metric(Part):
     """One metric."""
 
     name: str

@@ -16,7 +16,7 @@ from mcp_tools.effects import PostmortemWrite
 from mcp_tools.errors import ToolError
 from mcp_tools.redaction import hide
 from mcp_tools.spec import Input, Output, Phase, ToolSpec, clean
-from mcp_tools.tools.context import Context
+from mcp_tools.tools.context import Context, shielded
 
 MAX_TEXT = 20_000
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
@@ -71,8 +71,10 @@ async def write_postmortem(context: Context, arguments: PostmortemInput) -> Post
     title = " ".join(clean(arguments.title).split())
     now = context.now()
     text = page(arguments, title, now)
-    await context.guard.ask(POSTMORTEM.name, [PostmortemWrite(title)])
-    return PostmortemOutput(path=await asyncio.to_thread(_write, folder, now, title, text))
+    async with shielded():
+        await context.guard.ask(POSTMORTEM.name, [PostmortemWrite(title)])
+        path = await asyncio.to_thread(_write, folder, now, title, text)
+    return PostmortemOutput(path=path)
 
 
 def page(arguments: PostmortemInput, title: str, now: datetime) -> str:

@@ -3,15 +3,16 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from mcp_tools.errors import Refused, SettingsError, ToolError
 from mcp_tools.settings import parse_yaml
-from mcp_tools.spec import Input, Output, ToolSpec, clip
+from mcp_tools.spec import Input, Output, Part, ToolSpec, clip
 from mcp_tools.tools.context import Context
 
 MAX_BYTES = 256 * 1024
@@ -31,7 +32,7 @@ class RunbookInput(Input):
     )
 
 
-class Step(BaseModel):
+class Step(Part):
     """A call of another tool that the runbook asks for."""
 
     id: str
@@ -118,6 +119,16 @@ def load(places: tuple[Path, ...]) -> tuple[dict[str, Page], list[str]]:
         else:
             pages.setdefault(page.name, page)
     return pages, broken
+
+
+def found(places: tuple[Path, ...]) -> dict[str, tuple[Page, Path]]:
+    """The readable runbooks by name, each with its file."""
+    pages: dict[str, tuple[Page, Path]] = {}
+    for path in _paths(places):
+        with suppress(ToolError, OSError, UnicodeDecodeError):
+            page = read(path)
+            pages.setdefault(page.name, (page, path))
+    return pages
 
 
 def _paths(places: tuple[Path, ...]) -> Iterator[Path]:

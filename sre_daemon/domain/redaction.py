@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 MARK = "***"
@@ -100,9 +100,12 @@ def is_secret(key: str, value: str = "") -> bool:
 
 
 class Redactor:
-    """Masks with one key. `known` are secrets that are hidden wherever they occur."""
+    """Masks with one key. `known` are secrets that are hidden wherever they occur.
 
-    def __init__(self, key: bytes, known: Iterable[str] = ()) -> None:
+    A key given as a function is asked for when the first secret is met.
+    """
+
+    def __init__(self, key: bytes | Callable[[], bytes], known: Iterable[str] = ()) -> None:
         self._key = key
         self._known: re.Pattern[str] | None = None
         self._values: set[str] = set()
@@ -119,6 +122,8 @@ class Redactor:
         """What stands for this secret; nothing stands for nothing."""
         if not secret or re.fullmatch(DONE, secret):
             return secret
+        if not isinstance(self._key, bytes):
+            self._key = self._key()
         digest = hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return MARK + digest.hexdigest()[:4]
 
@@ -193,7 +198,7 @@ class _Process:
     redactor = Redactor(secrets.token_bytes(32))
 
 
-def use(key: bytes, known: Iterable[str] = ()) -> None:
+def use(key: bytes | Callable[[], bytes], known: Iterable[str] = ()) -> None:
     """Take the installation's key, so that masks are the same in every process and after a restart.
 
     One per process, like logging: what must never be forgotten must not need to be passed around.

@@ -31,6 +31,7 @@ def write_tool_settings(settings: Settings, file: Path) -> Path:
         "postmortems": str(settings.data_dir / "postmortems"),
         "deployments": _text(settings.deployments),
         "guardrails": _text(settings.guardrails),
+        "policy": _text(settings.policy),
     }
     file.touch(mode=0o600)
     file.write_text(json.dumps(data), encoding="utf-8")

@@ -8,13 +8,13 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
-from mcp import Client
 
 from tests.support.tool_server import (
     REPOSITORY,
     connected,
-    free_port,
+    gate,
     running,
     text,
     tree,
@@ -261,6 +261,61 @@ async def test_a_cancelled_call_ends_without_an_answer(tmp_path):
                 answer = json.loads(await asyncio.wait_for(process.stdout.readline(), 10))
 
 
+async def test_a_cancelled_write_is_finished_once_the_gate_was_asked(tmp_path):
+    asked, answer_now = asyncio.Event(), asyncio.Event()
+
+    async def late(_reader, writer):
+        asked.set()
+        await answer_now.wait()
+        writer.write(b'{"allow": true, "reason": "allowed", "message": ""}\n')
+        await writer.drain()
+
+    config = tree(tmp_path)
+    env = tmp_path / "config" / "api-server.env"
+    edit = {
+        "path": "config/api-server.env",
+        "key": "DB_POOL_SIZE",
+        "old_value": "1",
+        "new_value": "20",
+    }
+    async with (
+        gate(tmp_path, late) as (socket, _),
+        connected(config, "remediate", socket) as client,
+    ):
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "edit_config_file", edit)
+            await asked.wait()
+            group.cancel_scope.cancel()
+        answer_now.set()
+        # The next write waits for the first, so its answer tells that the first is over.
+        result = await client.call_tool("edit_config_file", edit)
+        assert "DB_POOL_SIZE is '20'" in text(result)
+    assert "DB_POOL_SIZE=20" in env.read_text()
+
+
+async def test_a_long_call_reports_progress_to_who_asked_for_it(tmp_path):
+    reports = []
+
+    async def report(progress, total, message):
+        reports.append((progress, total, message))
+
+    async with silent_port() as port:
+        config = tree(
+            tmp_path, prometheus={"url": f"http://127.0.0.1:{port}", "timeout_seconds": 4}
+        )
+        async with connected(config) as client:
+            await client.call_tool("query_metrics", {"promql": "up"}, progress_callback=report)
+            assert {message for _, _, message in reports} == {"query_metrics is running"}
+            assert {total for _, total, _ in reports} == {40}
+            passed = [progress for progress, _, _ in reports]
+            assert len(passed) >= 2
+            assert passed == sorted(set(passed))
+            before = len(reports)
+            path = {"path": "config/api-server.env"}
+            await client.call_tool("read_config_file", path, progress_callback=report)
+            assert len(reports) == before
+
+
 async def test_end_of_input_ends_the_process(tmp_path):
     async with raw_server(tree(tmp_path)) as process:
         process.stdin.close()
@@ -293,27 +348,6 @@ def alive(pid):
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-async def test_http_transport_serves_the_same_tools(tmp_path):
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "mcp_tools",
-        "--config",
-        str(tree(tmp_path)),
-        "--transport",
-        "http",
-    ]
-    with running([*command, "--port", str(port)], tmp_path / "http.log"):
-        import socket
-
-        wait_for(
-            lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None, "it listens"
-        )
-        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
-            assert len((await client.list_tools()).tools) == 9
 
 
 async def test_wrong_settings_exit_with_two_and_say_why(tmp_path):

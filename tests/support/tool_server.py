@@ -70,6 +70,20 @@ async def connected(
         yield client
 
 
+@contextmanager
+def http_server(config: Path, *arguments: str, token: str = "") -> Iterator[str]:
+    """A real tool server over HTTP, without a token unless one is given; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "mcp_tools", "--config", str(config), "--transport", "http"]
+    command += ["--port", str(port), *arguments, *([] if token else ["--anonymous"])]
+    env = {**os.environ, "MCP_TOOLS_HTTP_TOKEN": token}
+    with running(command, config.with_suffix(".log"), env):
+        wait_for(
+            lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None, "it listens"
+        )
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -156,11 +170,19 @@ def supervisord(programs: dict[str, str]) -> Iterator[tuple[Path, Path]]:
 
 
 @contextmanager
-def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], log: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A child process in its own group, gone at the end."""
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=env,
+            cwd=REPOSITORY if env is not None else None,
         )
         try:
             yield child
