@@ -51,9 +51,14 @@ OnStep = Callable[[Step], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer. Evidence in the diagnosis is not yet checked: the pipeline does that."""
+    """The answer. Evidence in the diagnosis is not yet checked: the pipeline does that.
+
+    `engine` and `model` are who gave it, where several may have been asked.
+    """
 
     diagnosis: Diagnosis
+    engine: str
+    model: str = ""
     usage: Usage = field(default_factory=Usage)
 
 

@@ -10,12 +10,23 @@ from collections.abc import Callable
 from sre_daemon.errors import AgentError, AgentTimeout, AgentUnavailable
 
 RETRY_SECONDS = 0.05
+LOOK_SECONDS = 2.0
+Look = Callable[[], AgentError | None]
 
 
 class Watchdog:
-    """Calls `kill` until it returns True; `failure` then says why. Times are in seconds."""
+    """Calls `kill` until it returns True; `failure` then says why. Times are in seconds.
 
-    def __init__(self, kill: Callable[[], bool], deadline: float, silence: float) -> None:
+    `look` is asked now and then whether the run takes more of the machine than it may.
+    """
+
+    def __init__(
+        self,
+        kill: Callable[[], bool],
+        deadline: float,
+        silence: float,
+        look: Look = lambda: None,
+    ) -> None:
         self.failure: AgentError | None = None
         self._kill = kill
         self._silence = silence
@@ -23,6 +34,8 @@ class Watchdog:
         self._heard = self._loop.time()
         self._quiet = self._loop.call_later(silence, self._check)
         self._deadline = self._loop.call_later(deadline, self._end, timeout(deadline))
+        self._look = look
+        self._looking = self._loop.call_later(LOOK_SECONDS, self._look_again)
 
     def touch(self) -> None:
         """Something was heard of the run."""
@@ -32,6 +45,15 @@ class Watchdog:
         """The run is over."""
         self._quiet.cancel()
         self._deadline.cancel()
+        self._looking.cancel()
+
+    def _look_again(self) -> None:
+        excess = self._look()
+        if excess is None:
+            self._looking = self._loop.call_later(LOOK_SECONDS, self._look_again)
+        else:
+            self._deadline.cancel()
+            self._end(excess)
 
     def _check(self) -> None:
         quiet = self._loop.time() - self._heard
@@ -49,6 +71,7 @@ class Watchdog:
     def _end(self, failure: AgentError) -> None:
         self.failure = self.failure or failure
         self._quiet.cancel()
+        self._looking.cancel()
         # The process may be about to start: then there is nothing to kill yet.
         if not self._kill():
             self._deadline = self._loop.call_later(RETRY_SECONDS, self._end, failure)

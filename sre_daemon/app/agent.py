@@ -4,7 +4,7 @@ from sre_daemon.agent.base import Investigator
 from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.agent.fallback import FallbackInvestigator
 from sre_daemon.agent.runbook import RunbookInvestigator
-from sre_daemon.agent.runbook_file import load as load_runbooks
+from sre_daemon.agent.runbook.file import load as load_runbooks
 from sre_daemon.app.foundation import Base
 from sre_daemon.errors import ConfigError
 from sre_daemon.executor.hands import tool_server

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from mcp_tools.guard.guardrails import Guardrails
 from mcp_tools.tools.health import HealthFile
 from sre_daemon import documents, settings
-from sre_daemon.agent import runbook_file
+from sre_daemon.agent.runbook import file as runbook_file
 from sre_daemon.errors import ConfigError
 from sre_daemon.policy import file as policy_file
 from sre_daemon.policy.model import AllowConfigSet, AllowService

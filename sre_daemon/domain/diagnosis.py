@@ -11,13 +11,15 @@ class Evidence:
     """A fact that supports the diagnosis, and where it can be looked up.
 
     `call` names a recorded tool call of the same run ("c3"); `quote` is text that must occur in
-    that call's recorded output. `supported` is the daemon's own finding, never the agent's.
+    that call's recorded output. `supported` is the daemon's own finding, never the agent's, and
+    `problem` is why it is not.
     """
 
     claim: str
     call: str
     quote: str
     supported: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Diagnosis:
     """The result of an investigation. `conclusive` is False when the cause was not found.
 
     `confidence` is the investigator's own, from 0 to 1. `missing` says what would be needed to
-    conclude. `proposed` are wishes: the policy decides.
+    conclude. `proposed` are wishes: the policy decides. `unshown` is what the root cause says and no
+    evidence shows: like `supported` the daemon's own finding.
     """
 
     conclusive: bool
@@ -37,8 +40,13 @@ class Diagnosis:
     ruled_out: Sequence[str] = ()
     missing: Sequence[str] = ()
     proposed: Sequence[Effect] = field(default_factory=tuple)
+    unshown: Sequence[str] = ()
 
     @property
     def supported(self) -> bool:
-        """Whether there is evidence and every piece of it was found in the recorded output."""
-        return bool(self.evidence) and all(item.supported for item in self.evidence)
+        """Whether there is evidence, the record bears out every piece of it, and nothing more is said."""
+        return (
+            bool(self.evidence)
+            and all(item.supported for item in self.evidence)
+            and not self.unshown
+        )

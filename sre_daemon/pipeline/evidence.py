@@ -1,34 +1,71 @@
-"""Whether the evidence of a diagnosis can be found in what the tools really said."""
+"""Whether the evidence of a diagnosis is borne out by what the tools really said. Pure: no I/O."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from sre_daemon.domain.diagnosis import Diagnosis, Evidence
+from sre_daemon.domain.effect import ConfigSet
+from sre_daemon.domain.run import ToolCall
+from sre_daemon.pipeline import figures
 
-# A quote this short is found in almost any output.
-SHORTEST = 1
+# A quote with fewer letters and digits is found in almost any output.
+SHORTEST = 3
+# They describe, or repeat what people wrote: nothing they say is a fact about the system now.
+NO_EVIDENCE = frozenset({"execute_runbook", "list_metrics"})
 
 
-def check(diagnosis: Diagnosis, outputs: Mapping[str, str]) -> Diagnosis:
-    """Mark each piece of evidence: is its quote in the recorded output of the call it names?
+def check(
+    diagnosis: Diagnosis, calls: Mapping[str, ToolCall], *, recompute: bool = True
+) -> Diagnosis:
+    """Mark each piece of evidence, and what the root cause says beyond it.
 
-    `outputs` has the recorded output of each call that succeeded, by call name.
+    `calls` has the recorded calls that succeeded, by name. `recompute` is for a diagnosis in a
+    model's words; the claims of a runbook were computed, and its words are the operator's.
     """
+    checked = tuple(_checked(item, calls, recompute) for item in diagnosis.evidence)
+    marked = replace(diagnosis, evidence=checked, unshown=())
+    if not recompute or not diagnosis.conclusive:
+        return marked
+    known = [text for item in checked if item.supported for text in (item.claim, item.quote)]
+    for effect in diagnosis.proposed:
+        # What it will be is a proposal; what it is must be on record.
+        known += [effect.after] if isinstance(effect, ConfigSet) else []
+    beyond = figures.among(diagnosis.root_cause, known)
     return replace(
-        diagnosis,
-        evidence=tuple(
-            replace(item, supported=_found(item, outputs)) for item in diagnosis.evidence
-        ),
+        marked, unshown=tuple(f"the root cause says {item}, no evidence does" for item in beyond)
     )
 
 
-def _found(item: Evidence, outputs: Mapping[str, str]) -> bool:
-    output = outputs.get(item.call)
-    quote = _flat(item.quote)
-    if output is None or len(quote) < SHORTEST:
-        return False
-    return quote in _flat(output) or quote in _flat(_decoded(output))
+def _checked(item: Evidence, calls: Mapping[str, ToolCall], recompute: bool) -> Evidence:
+    problem = _problem(item, calls.get(item.call), recompute)
+    return replace(item, supported=not problem, problem=problem)
+
+
+def _problem(item: Evidence, call: ToolCall | None, recompute: bool) -> str:
+    if call is None:
+        return f"there is no successful call {item.call[:20]} on record"
+    if call.tool in NO_EVIDENCE:
+        return f"{call.tool} says nothing about the system now"
+    if sum(character.isalnum() for character in item.quote) < SHORTEST:
+        return "the quote is too short to show anything"
+    if not _found(item.quote, call.output):
+        return f"the quote is not in the result of {item.call}"
+    if recompute:
+        wrong = figures.unfounded(item.claim, item.quote, call.output, call.arguments)
+        if wrong:
+            return f"the result of {item.call} does not bear out {', '.join(wrong)}"
+    return ""
+
+
+def _found(quoted: str, output: str) -> bool:
+    quote = _flat(quoted)
+    # A number must not go on where the quote ends: SIZE=1 is not in SIZE=15.
+    before = r"(?<![\d.])" if quote[0].isdigit() else ""
+    after = r"(?!\d|\.\d)" if quote[-1].isdigit() else ""
+    form = re.compile(before + re.escape(quote) + after)
+    return any(form.search(_flat(text)) for text in (output, _decoded(output)))
 
 
 def _flat(text: str) -> str:

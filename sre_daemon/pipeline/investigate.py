@@ -137,7 +137,8 @@ class Investigate:
             in_progress.dec()
             ended = replace(run, ended_at=self._clock.now(), outcome=outcome, error=error)
             if report is not None:
-                ended = replace(ended, usage=report.usage)
+                # Who answered: not always who was asked first.
+                ended = replace(ended, usage=report.usage, engine=report.engine, model=report.model)
             await self._store.end_run(ended)
             self._count(ended)
 
@@ -195,7 +196,9 @@ class Investigate:
     async def _concluded(self, run: Run, report: Report) -> Outcome:
         calls = await self._store.calls(run.id)
         diagnosis = evidence.check(
-            report.diagnosis, {call.call: call.output for call in calls if not call.is_error}
+            report.diagnosis,
+            {call.call: call for call in calls if not call.is_error},
+            recompute=report.engine != "runbook",
         )
         stored = wire.diagnosis_to_json(diagnosis)
         event = TimelineEvent(

@@ -21,6 +21,7 @@ def diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, object]:
         "ruled_out": list(diagnosis.ruled_out),
         "missing": list(diagnosis.missing),
         "proposed": [to_json(effect) for effect in diagnosis.proposed],
+        "unshown": list(diagnosis.unshown),
     }
 
 
@@ -39,4 +40,5 @@ def diagnosis_from_json(data: object) -> Diagnosis | None:
         ruled_out=tuple(fields["ruled_out"]),
         missing=tuple(fields["missing"]),
         proposed=tuple(from_json(item) for item in fields["proposed"]),
+        unshown=tuple(fields.get("unshown", ())),
     )

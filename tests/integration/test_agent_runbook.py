@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sre_daemon.agent import runbook_file
 from sre_daemon.agent.runbook import RunbookInvestigator
+from sre_daemon.agent.runbook import file as runbook_file
 from sre_daemon.errors import AgentTimeout, AgentUnavailable, RunbookError, StoreUnavailable
 from sre_daemon.pipeline import evidence
 from tests.support.investigations import Recorder, make_request, stand_in
@@ -26,9 +26,8 @@ async def investigate(server, request=None, runbooks=None):
 
 async def test_cause_is_found_with_evidence_that_is_on_record(tmp_path):
     diagnosis, recorder = await investigate(stand_in(tmp_path))
-    recorded = {step.call: step.output for step in recorder.calls}
     assert diagnosis.root_cause == "DB_POOL_SIZE is 1; the pool runs with 1"
-    assert evidence.check(diagnosis, recorded).supported
+    assert evidence.check(diagnosis, recorder.recorded, recompute=False).supported
     assert [effect.kind for effect in diagnosis.proposed] == ["config.set", "service.redeploy"]
 
 

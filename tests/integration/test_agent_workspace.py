@@ -2,12 +2,13 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sre_daemon.agent import workspace
-from sre_daemon.errors import AgentUnavailable
+from sre_daemon.agent.claude import workspace
+from sre_daemon.errors import AgentLimitReached, AgentUnavailable
 from sre_daemon.toolclient import ToolServer
 
 PRINTENV = Path(shutil.which("printenv") or "/usr/bin/printenv")
@@ -86,3 +87,34 @@ def test_leftovers_of_killed_runs_are_deleted_and_living_ones_kept(tmp_path):
     assert not dead.root.exists()
     assert starting.root.exists()
     assert living.root.exists()
+
+
+def run_python(folder, text):
+    """A program in place of the command line."""
+    file = folder / "program.py"
+    file.write_text(f"#!{sys.executable}\n{text}\n")
+    file.chmod(0o700)
+    space = workspace.create(folder / "runs", file, ToolServer(("true",)), ())
+    environment = {"PATH": os.defpath}
+    return subprocess.run(
+        [space.cli], env=environment, capture_output=True, timeout=20, check=False
+    )
+
+
+def test_program_that_takes_too_much_memory_gets_none(tmp_path):
+    done = run_python(tmp_path, f"bytearray({workspace.MEMORY_BYTES + (64 << 20)})")
+    assert b"MemoryError" in done.stderr
+
+
+def test_program_that_writes_a_huge_file_is_stopped(tmp_path):
+    text = f"open('{tmp_path}/huge', 'wb').write(bytes({workspace.FILE_BYTES + 1}))"
+    run_python(tmp_path, text)
+    assert 0 < (tmp_path / "huge").stat().st_size <= workspace.FILE_BYTES
+
+
+def test_folder_that_is_filled_ends_the_run(tmp_path):
+    space = make(tmp_path)
+    assert space.excess() is None
+    with (space.home / "filler").open("wb") as file:
+        file.truncate(workspace.DISK_BYTES + 1)
+    assert isinstance(space.excess(), AgentLimitReached)

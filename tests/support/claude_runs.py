@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from sre_daemon.agent.base import Report, Request
 from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.errors import AgentError
@@ -21,15 +23,18 @@ class Process:
 
     command: list[str]
     environment: dict[str, str]
+    limits: dict[str, int]
 
 
 @dataclass
 class ClaudeRun:
-    """What a run did."""
+    """What a run did; `processes` at its first request, `doors` and `files` at each later one."""
 
     recorder: Recorder
     requests: list[dict[str, Any]]
     processes: list[Process] = field(default_factory=list)
+    doors: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
     report: Report | None = None
     failure: AgentError | None = None
 
@@ -50,16 +55,19 @@ async def run_claude(
     **profile: Any,
 ) -> ClaudeRun:
     """One investigation; an AgentError is part of the result."""
-    recorder, seen = Recorder(), []
+    recorder = Recorder()
+    run = ClaudeRun(recorder, [])
 
     def watched(body: dict[str, Any]) -> Answer:
-        if not seen:
-            seen.extend(_processes(folder))
+        if run.processes:
+            run.doors.update(_doors(folder))
+            run.files.update(path.name for path in (folder / "runs").rglob("*") if path.is_file())
+        else:
+            run.processes.extend(_processes(folder))
         return behaviour(body)
 
     async with serve(watched) as api:
         claude = investigator(folder, api.url, server, **profile)
-        run = ClaudeRun(recorder, api.bodies, seen)
         try:
             run.report = await claude.investigate(request or make_request(), recorder)
         except AgentError as failure:
@@ -69,4 +77,26 @@ async def run_claude(
 
 
 def _processes(folder: Path) -> list[Process]:
-    return [Process(found.cmdline(), found.environ()) for found in belonging_to(folder)]
+    return [
+        Process(found.cmdline(), found.environ(), _limits(found)) for found in belonging_to(folder)
+    ]
+
+
+def _limits(process: psutil.Process) -> dict[str, int]:
+    names = {
+        "core": psutil.RLIMIT_CORE,
+        "memory": psutil.RLIMIT_DATA,
+        "file": psutil.RLIMIT_FSIZE,
+    }
+    return {name: process.rlimit(number)[1] for name, number in names.items()}
+
+
+def _doors(folder: Path) -> set[str]:
+    """Sockets by which another program could reach into the run."""
+    bound = {
+        connection.laddr
+        for process in belonging_to(folder)
+        for connection in process.net_connections(kind="all")
+        if connection.laddr and (connection.status in {"LISTEN", "NONE"})
+    }
+    return {str(path) for path in bound if not isinstance(path, str) or Path(path).exists()}

@@ -9,6 +9,7 @@ from typing import Any
 
 from sre_daemon.agent.base import Request, Step, TextStep, ToolStep
 from sre_daemon.domain.alert import Alert, AlertStatus
+from sre_daemon.domain.run import ToolCall
 from sre_daemon.toolclient import ToolServer
 from tests.support.runbooks import WORLD
 
@@ -55,3 +56,21 @@ class Recorder:
     def texts(self) -> list[str]:
         """What was said."""
         return [step.text for step in self.steps if isinstance(step, TextStep)]
+
+    @property
+    def recorded(self) -> dict[str, ToolCall]:
+        """The calls that succeeded, as the pipeline records them."""
+        return {
+            step.call: ToolCall(
+                "r1",
+                step.call,
+                step.tool,
+                step.arguments,
+                step.output,
+                step.is_error,
+                step.seconds,
+                datetime(2026, 1, 2, tzinfo=UTC),
+            )
+            for step in self.calls
+            if not step.is_error
+        }

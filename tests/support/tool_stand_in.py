@@ -3,7 +3,7 @@
 Hand-written JSON-RPC over stdio, so that it starts in milliseconds. The world is a JSON file named
 by STAND_IN_WORLD: {tool: structured answer | {"error": text}}; a tool that is not in it answers
 `{}`. STAND_IN_MODE: `hang` never answers initialize, `crash` exits at the first call, `silent`
-never answers get_logs.
+never answers get_logs, `extra` also offers a tool that writes.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ def answer(world: dict, number: int, name: str) -> dict:
     }
 
 
-def listing() -> dict:
+def listing(names: tuple) -> dict:
     """The answer to tools/list."""
     return {
         "tools": [
@@ -49,7 +49,7 @@ def listing() -> dict:
                 "inputSchema": {"type": "object"},
                 "annotations": {"readOnlyHint": True},
             }
-            for name in TOOLS
+            for name in names
         ]
     }
 
@@ -75,7 +75,7 @@ def main() -> None:
                     "serverInfo": {"name": "stand-in", "version": "1"},
                 }
             case "tools/list":
-                result = listing()
+                result = listing((*TOOLS, "edit_config_file") if mode == "extra" else TOOLS)
             case "tools/call":
                 if mode == "crash":
                     sys.exit(1)

@@ -3,7 +3,10 @@ from dataclasses import replace
 import claude_agent_sdk as sdk
 import pytest
 
-from sre_daemon.agent import claude, ending
+from sre_daemon.agent.claude import ClaudeProfile, ending
+from sre_daemon.agent.claude.profile import ALLOWED
+from sre_daemon.agent.claude.session import gate, mapped
+from sre_daemon.agent.claude.transcript import check_session
 from sre_daemon.errors import (
     AgentError,
     AgentLimitReached,
@@ -70,19 +73,19 @@ def every_subclass(cls):
 @pytest.mark.parametrize("cls", sorted(every_subclass(sdk.ClaudeSDKError), key=str))
 def test_every_error_of_the_sdk_becomes_ours(cls):
     failure = cls("line", ValueError()) if cls is sdk.CLIJSONDecodeError else cls("broken")
-    assert isinstance(claude._mapped(failure, []), AgentUnavailable)
+    assert isinstance(mapped(failure, []), AgentUnavailable)
 
 
 def test_bare_exceptions_of_the_sdk_become_ours_and_others_stay():
-    assert isinstance(claude._mapped(Exception("Control request timeout"), []), AgentUnavailable)
+    assert isinstance(mapped(Exception("Control request timeout"), []), AgentUnavailable)
     own, foreign = AgentTimeout("x"), KeyError("x")
-    assert claude._mapped(own, []) is own
-    assert claude._mapped(foreign, []) is foreign
+    assert mapped(own, []) is own
+    assert mapped(foreign, []) is foreign
     assert not isinstance(foreign, AgentError)
 
 
 def test_last_words_of_the_command_line_are_in_the_error():
-    failure = claude._mapped(sdk.ProcessError("exit 1"), ["Error: bad flag"])
+    failure = mapped(sdk.ProcessError("exit 1"), ["Error: bad flag"])
     assert "bad flag" in str(failure)
 
 
@@ -90,36 +93,36 @@ def test_last_words_of_the_command_line_are_in_the_error():
     "name", ["Bash", "Read", "mcp__sre__edit_config_file", "mcp__x__get_logs", None]
 )
 async def test_gate_denies_whatever_does_not_read(name):
-    answer = await claude._gate({"tool_name": name}, None, {"signal": None})
+    answer = await gate({"tool_name": name}, None, {"signal": None})
     assert answer["hookSpecificOutput"]["permissionDecision"] == "deny"
     assert answer["hookSpecificOutput"]["hookEventName"] == "PreToolUse"
 
 
-@pytest.mark.parametrize("name", [*claude.ALLOWED, "StructuredOutput"])
+@pytest.mark.parametrize("name", [*ALLOWED, "StructuredOutput"])
 async def test_gate_has_no_opinion_on_reading_tools(name):
-    assert await claude._gate({"tool_name": name}, None, {"signal": None}) == {}
+    assert await gate({"tool_name": name}, None, {"signal": None}) == {}
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        {"mcp_servers": [], "tools": list(claude.ALLOWED)},
+        {"mcp_servers": [], "tools": list(ALLOWED)},
         {"mcp_servers": [{"name": "sre", "status": "failed"}], "tools": []},
-        {"mcp_servers": [{"name": "sre", "status": "pending"}], "tools": list(claude.ALLOWED)},
+        {"mcp_servers": [{"name": "sre", "status": "pending"}], "tools": list(ALLOWED)},
         {
             "mcp_servers": [{"name": "sre", "status": "connected"}],
-            "tools": list(claude.ALLOWED)[1:],
+            "tools": list(ALLOWED)[1:],
         },
         {
             "mcp_servers": [{"name": "sre", "status": "connected"}],
-            "tools": [*claude.ALLOWED, "Bash"],
+            "tools": [*ALLOWED, "Bash"],
         },
     ],
 )
 def test_session_with_other_tools_or_servers_is_refused(data):
     with pytest.raises(AgentUnavailable):
-        claude._check_session(data)
+        check_session(data)
 
 
 def test_key_is_not_shown_with_the_profile(tmp_path):
-    assert "sk-secret" not in repr(claude.ClaudeProfile("m", tmp_path, "sk-secret"))
+    assert "sk-secret" not in repr(ClaudeProfile("m", tmp_path, "sk-secret"))

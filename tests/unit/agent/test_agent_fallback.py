@@ -8,7 +8,7 @@ from sre_daemon.domain.diagnosis import Diagnosis, Evidence
 from sre_daemon.errors import AgentLimitReached, AgentUnavailable, StoreUnavailable
 
 REQUEST = Request("r", "i", (), timedelta(seconds=1))
-REPORT = Report(Diagnosis(True, "x", 0.9, (Evidence("a", "c1", "q"),)))
+REPORT = Report(Diagnosis(True, "x", 0.9, (Evidence("a", "c1", "q"),)), "runbook")
 
 
 class Scripted:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sre_daemon.agent import runbook_file
-from sre_daemon.agent.findings import Outcome, evaluate
-from sre_daemon.agent.runbook_file import Condition, Finding
+from sre_daemon.agent.runbook import file as runbook_file
+from sre_daemon.agent.runbook.file import Condition, Finding
+from sre_daemon.agent.runbook.findings import Outcome, evaluate
 from sre_daemon.domain.effect import ConfigSet, ServiceRedeploy
 from tests.support.runbooks import WORLD, runbook
 

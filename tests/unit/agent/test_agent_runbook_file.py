@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sre_daemon.agent import runbook_file
+from sre_daemon.agent.runbook import file as runbook_file
 from sre_daemon.errors import RunbookError
 from tests.support.runbooks import BODY, FRONT, runbook
 

@@ -1,7 +1,8 @@
 import asyncio
 
+from sre_daemon.agent import watchdog as module
 from sre_daemon.agent.watchdog import Watchdog
-from sre_daemon.errors import AgentTimeout, AgentUnavailable
+from sre_daemon.errors import AgentLimitReached, AgentTimeout, AgentUnavailable
 
 
 class Target:
@@ -56,3 +57,12 @@ async def test_stopped_watchdog_kills_nothing():
     await asyncio.sleep(0.05)
     assert not target.dead.is_set()
     assert watchdog.failure is None
+
+
+async def test_run_that_takes_too_much_is_killed(monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    target, answers = Target(), [None, None, AgentLimitReached("the disk is full")]
+    watchdog = Watchdog(target.kill, deadline=60, silence=60, look=lambda: answers.pop(0))
+    await asyncio.wait_for(target.dead.wait(), 5)
+    assert watchdog.failure.reason == "the disk is full"
+    assert answers == []

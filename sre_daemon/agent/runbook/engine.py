@@ -5,20 +5,22 @@ import json
 from collections.abc import Iterable, Sequence
 
 from sre_daemon.agent.base import OnStep, Report, Request, TextStep, ToolStep
-from sre_daemon.agent.findings import Outcome, evaluate
-from sre_daemon.agent.runbook_file import Runbook
-from sre_daemon.agent.runbook_file import Step as RunbookStep
+from sre_daemon.agent.runbook.file import Runbook
+from sre_daemon.agent.runbook.file import Step as RunbookStep
+from sre_daemon.agent.runbook.findings import Outcome, evaluate
 from sre_daemon.agent.tools import call_name
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.errors import AgentTimeout, AgentUnavailable, ToolError, ToolServerUnavailable
 from sre_daemon.toolclient import ToolResult, ToolServer, ToolSession, open_session, single
 
+ENGINE = "runbook"
+
 
 class RunbookInvestigator:
     """Runs every matching runbook's steps in parallel; the first finding that holds is the cause."""
 
-    engine = "runbook"
+    engine = ENGINE
     model = ""
 
     def __init__(
@@ -41,11 +43,11 @@ class RunbookInvestigator:
             if any(runbook.matches(alert.labels) for alert in request.alerts)
         ]
         if not chosen:
-            return Report(_inconclusive(["no runbook matches the alerts of this incident"]))
+            return Report(_inconclusive(["no runbook matches the alerts of this incident"]), ENGINE)
         names = ", ".join(runbook.name for runbook in chosen)
         await on_step(TextStep(f"Matching runbooks: {names}"))
         outcomes = await self._run(_steps(chosen), request.deadline.total_seconds(), on_step)
-        return Report(_conclude(chosen, outcomes))
+        return Report(_conclude(chosen, outcomes), ENGINE)
 
     async def _run(
         self, steps: dict[str, RunbookStep], seconds: float, on_step: OnStep

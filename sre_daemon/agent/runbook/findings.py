@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sre_daemon.agent.runbook_file import COMPARISON, PLACEHOLDER, Condition, Finding
+from sre_daemon.agent.runbook.file import COMPARISON, PLACEHOLDER, Condition, Finding
 from sre_daemon.domain.diagnosis import Diagnosis, Evidence
 from sre_daemon.domain.effect import from_json
 

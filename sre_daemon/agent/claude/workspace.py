@@ -2,8 +2,8 @@
 
 The command line and the tool server are started through generated shell scripts, because the SDK
 hands its own process's whole environment down: the scripts keep only named variables, make a
-process group of their own, and have the kernel kill them when their parent dies. No secret is on
-a command line; the files are readable by this user only.
+process group of their own, cap what they may use, and have the kernel kill them when their parent dies.
+No secret is on a command line; the files are readable by this user only.
 """
 
 import json
@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sre_daemon.errors import AgentUnavailable
+from sre_daemon.errors import AgentError, AgentLimitReached, AgentUnavailable
 from sre_daemon.toolclient import ToolServer
 
 SERVER = "sre"
@@ -54,8 +54,19 @@ for name in $names; do
   esac
 done
 {before}
+# A cap that cannot be set was already lower.
+ulimit -c 0 || :
+ulimit -d {memory} || :
+ulimit -f {file} || :
 exec env "$@"
 """
+# Caps of one process. The command line takes about 150 MB, a tool server 60 MB.
+MEMORY_BYTES = 2 << 30
+FILE_BYTES = 64 << 20
+# Of the folder of a run; the command line and its tool server write next to nothing.
+DISK_BYTES = 256 << 20
+# A socket's path may have no more bytes than this.
+MAX_SOCKET_PATH = 103
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +74,17 @@ class Workspace:
     """Paths inside the folder of one run."""
 
     root: Path
+    inbox: Path
 
     @property
     def home(self) -> Path:
         """HOME, working directory and configuration of the command line; empty at first."""
         return self.root / "home"
+
+    @property
+    def temporary(self) -> Path:
+        """Where it and its children put temporary files."""
+        return self.root / "tmp"
 
     @property
     def cli(self) -> Path:
@@ -104,9 +121,29 @@ class Workspace:
             return False
         return False
 
+    def close_inbox(self) -> None:
+        """Take the door away that the command line opens to other programs; it cannot be told not to."""
+        self.inbox.unlink(missing_ok=True)
+
+    def excess(self) -> AgentError | None:
+        """The error of a run that has filled its folder."""
+        used = 0
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                with suppress(OSError):
+                    used += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - twice as fast, every two seconds
+        if used <= DISK_BYTES:
+            return None
+        return AgentLimitReached(
+            f"the run wrote {used >> 20} MiB to its folder",
+            "this is a fault: look at its transcript",
+        )
+
     def remove(self) -> None:
         """Delete everything; what was there may have been secret."""
         shutil.rmtree(self.root, ignore_errors=True)
+        if self.inbox.parent != self.root:
+            shutil.rmtree(self.inbox.parent, ignore_errors=True)
 
 
 def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) -> Workspace:
@@ -124,8 +161,10 @@ def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) ->
     try:
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _sweep(parent)
-        space = Workspace(Path(tempfile.mkdtemp(prefix="run-", dir=parent)).resolve())
+        root = Path(tempfile.mkdtemp(prefix="run-", dir=parent)).resolve()
+        space = Workspace(root, _inbox(root))
         space.home.mkdir(mode=0o700)
+        space.temporary.mkdir(mode=0o700)
         tools = space.root / "tools"
         # Not behind setsid: the tool server stays in the command line's group, and dies with it.
         _launcher(tools, [*guarded, *server.command], [*INHERITED, *server.env], _cd(server.cwd))
@@ -148,9 +187,16 @@ def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) ->
 def _sweep(parent: Path) -> None:
     """Delete what runs left behind when their daemon was killed."""
     for folder in parent.glob("run-*"):
-        space = Workspace(folder)
+        space = Workspace(folder, folder / "inbox")
         if space.over():
             space.remove()
+
+
+def _inbox(root: Path) -> Path:
+    inbox = root / "inbox"
+    if len(os.fsencode(inbox)) <= MAX_SOCKET_PATH:
+        return inbox
+    return Path(tempfile.mkdtemp(prefix="sre-")) / "inbox"
 
 
 def _cd(directory: Path | None) -> str:
@@ -158,7 +204,14 @@ def _cd(directory: Path | None) -> str:
 
 
 def _launcher(path: Path, command: Sequence[str], keep: Iterable[str], before: str) -> None:
-    script = LAUNCHER.format(command=shlex.join(command), keep=" ".join(keep), before=before)
+    script = LAUNCHER.format(
+        command=shlex.join(command),
+        keep=" ".join(keep),
+        before=before,
+        # In units of 1024 and of 512 bytes.
+        memory=MEMORY_BYTES >> 10,
+        file=FILE_BYTES >> 9,
+    )
     _write(path, script, 0o700)
 
 

@@ -1,0 +1,67 @@
+"""What a run of the command line is given: the operator's choices, the environment, the tools."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sre_daemon.agent.claude.workspace import SERVER, Workspace
+from sre_daemon.agent.tools import READ_TOOLS
+
+ANSWER = "StructuredOutput"
+PREFIX = f"mcp__{SERVER}__"
+ALLOWED = tuple(PREFIX + name for name in READ_TOOLS)
+SILENCE_SECONDS = 120.0
+
+ENVIRONMENT: Mapping[str, str] = {
+    # The defaults retry for minutes, a hanging API for an hour; our own queue does the waiting.
+    "CLAUDE_CODE_MAX_RETRIES": "3",
+    "API_TIMEOUT_MS": "120000",
+    "CLAUDE_ENABLE_BYTE_WATCHDOG": "1",
+    "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": "60000",
+    "MCP_TIMEOUT": "10000",
+    "MCP_TOOL_TIMEOUT": "60000",
+    # Without it: titles made by a second, billed model call, and connections to other hosts.
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "CLAUDE_CODE_DISABLE_BUNDLED_SKILLS": "1",
+    "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+    "ENABLE_TOOL_SEARCH": "false",
+    "DISABLE_AUTOUPDATER": "1",
+}
+# The SDK sets these for its command line.
+SDK_VARIABLES = (
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_AGENT_SDK_VERSION",
+    "CLAUDE_CODE_SDK_READS_SESSION_STATE",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaudeProfile:
+    """What the operator chooses; `folder` takes the private folders of the runs."""
+
+    model: str
+    folder: Path
+    api_key: str = field(repr=False)
+    base_url: str = ""
+    max_turns: int = 30
+    max_budget_usd: float = 2.0
+    silence_seconds: float = SILENCE_SECONDS
+
+    def environment(self, space: Workspace) -> dict[str, str]:
+        """The variables of the command line; it keeps no others."""
+        return {
+            **ENVIRONMENT,
+            "ANTHROPIC_API_KEY": self.api_key,
+            **({"ANTHROPIC_BASE_URL": self.base_url} if self.base_url else {}),
+            "HOME": str(space.home),
+            "CLAUDE_CONFIG_DIR": str(space.home / ".claude"),
+            "TMPDIR": str(space.temporary),
+            "CLAUDE_CODE_TMPDIR": str(space.temporary),
+        }
+
+    @staticmethod
+    def variables() -> tuple[str, ...]:
+        """The names of everything that `environment` may set, and the SDK."""
+        own = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "HOME", "CLAUDE_CONFIG_DIR")
+        return (*ENVIRONMENT, *SDK_VARIABLES, *own, "TMPDIR", "CLAUDE_CODE_TMPDIR")
