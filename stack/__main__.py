@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from stack import demo, faults
+from stack import demo, faults, kept
 
 
 def main() -> int:
@@ -17,8 +17,10 @@ def main() -> int:
     commands.add_parser("down", help="stop a demo that was left running")
     arguments = parser.parse_args()
     if arguments.command == "down":
-        return demo.down()
+        return kept.stop()
     if arguments.fault not in faults.FAULTS:
+        if arguments.fault != "help":
+            sys.stdout.write(f"there is no fault {arguments.fault!r}; there are:\n")
         for fault in faults.FAULTS.values():
             ends = "repaired" if fault.repairable else "handed to a person (exit 1)"
             sys.stdout.write(f"{fault.name:<14}{fault.description} Ends: {ends}.\n")

@@ -5,27 +5,36 @@ is really well again.
 """
 
 import asyncio
-import json
-import os
 import shutil
 import signal
-import sys
 import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from stack import kept
 from stack.embedded import Stack, StackError
-from stack.faults import FAULTS
+from stack.faults import FAULTS, Fault
 from stack.screen import Screen
 from stack.watch import Story, follow, wait_healthy
 
-POINTER = Path(tempfile.gettempdir()) / f"sre-daemon-demo-{os.getuid()}.json"
 # The fault and everything that follows; installation and start come before.
 LIMIT_SECONDS = 100
 BASELINE_5XX = 2.0
 ALERTS = frozenset({"ApiDbPoolExhausted", "ApiHighErrorRate", "ApiHighLatency", "ApiDown"})
+
+
+class Ending(Enum):
+    """What came of it. Only the unexpected leaves its files behind, for whoever has to find out why."""
+
+    REPAIRED = auto()
+    HANDED_OVER = auto()
+    INTERRUPTED = auto()
+    BROKEN = auto()
 
 
 async def run(fault: str, *, keep: bool) -> int:
@@ -39,9 +48,10 @@ async def run(fault: str, *, keep: bool) -> int:
     # The database's server runs as another user and must be able to walk in.
     root.chmod(0o711)
     stack = Stack(root)
-    clean = False
+    ending = Ending.BROKEN
+    held = ExitStack()
     try:
-        work = asyncio.ensure_future(_play(stack, fault, screen))
+        work = asyncio.ensure_future(_play(stack, FAULTS[fault], screen))
         asked = asyncio.ensure_future(stop.wait())
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -49,23 +59,26 @@ async def run(fault: str, *, keep: bool) -> int:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             screen.line("interrupted; cleaning up")
+            ending = Ending.INTERRUPTED
             return 1
-        clean = work.result()
+        ending = work.result()
         if keep:
-            await _keep(stack, screen, stop)
+            await _keep(stack, screen, stop, held)
     except StackError as failure:
         screen.problem(str(failure))
+    except httpx.HTTPError as failure:
+        screen.problem(f"the stack stopped answering: {failure!r}; {stack.log('sre-daemon')}")
     finally:
         await stack.stop()
-        if clean or keep:
-            shutil.rmtree(root, ignore_errors=True)
-        else:
+        if ending is Ending.BROKEN and not stop.is_set():
             screen.line(f"logs and data are kept in {root}")
-    return 0 if clean else 1
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+        held.close()
+    return 0 if ending is Ending.REPAIRED else 1
 
 
-async def _play(stack: Stack, name: str, screen: Screen) -> bool:
-    fault = FAULTS[name]
+async def _play(stack: Stack, fault: Fault, screen: Screen) -> Ending:
     screen.title("sre-daemon demo: a small shop, broken and brought back")
     await stack.start(screen.progress)
     async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
@@ -74,20 +87,32 @@ async def _play(stack: Stack, name: str, screen: Screen) -> bool:
         screen.engine(status["engine"], status["model"])
         screen.line(f"console   {stack.daemon}/   API token {stack.api_token}")
         screen.section(f"fault {fault.name}: {fault.description}")
-        await stack.inject(name)
         story = Story(screen)
+        story.mark("fault", datetime.now(UTC))
+        await stack.inject(fault.name)
+        story.mark("broken", datetime.now(UTC))
+        broken = stack.config_file.read_bytes()
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 await follow(http, stack, story)
         except TimeoutError:
             screen.problem(f"the incident did not end within {LIMIT_SECONDS} s")
-        await _show_postmortem(http, stack, story, screen)
-        problems = await _check(http, stack, story)
+        postmortem = await _postmortem(http, stack, story, screen)
+        problems = await check(http, stack, story)
+        untouched = stack.config_file.read_bytes() == broken
         await stack.heal() if problems else None
     screen.section("how long each part took")
     screen.durations(story.durations())
-    screen.verdict(problems, story)
-    return not problems
+    if postmortem:
+        screen.line(f"post-mortem: {postmortem}")
+    if not problems:
+        screen.repaired()
+        return Ending.REPAIRED
+    if story.state == "escalated" and untouched and not fault.repairable:
+        screen.handed_over(story.why, problems)
+        return Ending.HANDED_OVER
+    screen.failed(problems)
+    return Ending.BROKEN
 
 
 async def _status(http: httpx.AsyncClient, stack: Stack) -> Any:
@@ -97,19 +122,25 @@ async def _status(http: httpx.AsyncClient, stack: Stack) -> Any:
     return response.raise_for_status().json()
 
 
-async def _show_postmortem(
+async def _postmortem(
     http: httpx.AsyncClient, stack: Stack, story: Story, screen: Screen
-) -> None:
+) -> Path | None:
+    """Show it, and keep a copy that outlives the stack."""
     if not story.incident_id:
-        return
+        return None
     url = f"{stack.daemon}/api/v1/incidents/{story.incident_id}/postmortem"
     response = await http.get(url, headers={"Authorization": f"Bearer {stack.api_token}"})
-    if response.is_success:
-        screen.section("post-mortem")
-        screen.document(response.text)
+    if not response.is_success:
+        return None
+    screen.section("post-mortem")
+    screen.document(response.text)
+    kept.FOLDER.mkdir(parents=True, exist_ok=True)
+    copy = kept.FOLDER / f"{story.incident_id}.md"
+    copy.write_text(response.text, encoding="utf-8")
+    return copy.resolve()
 
 
-async def _check(http: httpx.AsyncClient, stack: Stack, story: Story) -> list[str]:
+async def check(http: httpx.AsyncClient, stack: Stack, story: Story) -> list[str]:
     """Our own look at the shop; what is wrong with it, or with the daemon's word."""
     problems = []
     if story.state not in {"resolved", "closed"} or not story.proven:
@@ -140,9 +171,14 @@ async def _value(http: httpx.AsyncClient, stack: Stack, query: str) -> float | N
     return float(result[0]["value"][1]) if result else None
 
 
-async def _keep(stack: Stack, screen: Screen, stop: asyncio.Event) -> None:
-    POINTER.write_text(json.dumps({"pid": os.getpid(), "root": str(stack.root)}))
-    screen.section("still running; `make demo-down` or Ctrl-C stops it")
+async def _keep(stack: Stack, screen: Screen, stop: asyncio.Event, held: ExitStack) -> None:
+    pointer = kept.hold(stack.root)
+    if pointer is None:
+        screen.section("still running, as another demo is; Ctrl-C stops this one")
+    else:
+        # Closed when everything is gone, which is what `make demo-down` waits for.
+        held.enter_context(pointer)
+        screen.section("still running; `make demo-down` or Ctrl-C stops it")
     for name, value in (
         ("console", f"{stack.daemon}/"),
         ("API token", stack.api_token),
@@ -152,20 +188,4 @@ async def _keep(stack: Stack, screen: Screen, stop: asyncio.Event) -> None:
         ("files", str(stack.root)),
     ):
         screen.line(f"{name:<13} {value}")
-    try:
-        await stop.wait()
-    finally:
-        POINTER.unlink(missing_ok=True)
-
-
-def down() -> int:
-    """Stop a demo that was left running."""
-    try:
-        kept = json.loads(POINTER.read_text())
-        os.kill(kept["pid"], signal.SIGTERM)
-    except (OSError, ValueError, KeyError):
-        POINTER.unlink(missing_ok=True)
-        sys.stdout.write("no demo is running\n")
-        return 0
-    sys.stdout.write(f"stopping the demo in {kept['root']}\n")
-    return 0
+    await stop.wait()

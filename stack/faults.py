@@ -57,10 +57,11 @@ FAULTS: Mapping[str, Fault] = {
         ),
         Fault(
             "pool-timeout",
-            "DB_POOL_TIMEOUT goes from 2 s to 5 ms; whoever has to wait at all fails.",
+            # Too short even for opening a connection, so the pool never grows beyond its first.
+            "DB_POOL_TIMEOUT goes from 2 s to 1 ms; whoever is not served at once fails.",
             "ApiHighErrorRate",
             True,
-            _deploy({"DB_POOL_SIZE": "5", "DB_POOL_TIMEOUT": "0.005"}, "tune the pool"),
+            _deploy({"DB_POOL_TIMEOUT": "0.001"}, "fail fast instead of queueing"),
         ),
         Fault(
             "bad-value",

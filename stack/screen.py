@@ -1,13 +1,10 @@
 """What the demo prints: a live timeline on a terminal, the same lines without colour elsewhere."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from stack.watch import Story
 
 COLOURS = {
     "alert": "red",
@@ -106,15 +103,26 @@ class Screen:
             table.add_row(what, f"{took:.1f} s", f"{since:.1f} s")
         self._console.print(table)
 
-    def verdict(self, problems: list[str], story: "Story") -> None:
-        """The last lines."""
+    def repaired(self) -> None:
+        """The last line of a good end."""
+        self._console.print()
+        self._console.print(
+            "[bold green]repaired and proven[/]; looked at from outside, the shop is well: "
+            "configuration, running pool, error rate and alerts are as before"
+        )
+
+    def handed_over(self, why: str, still: list[str]) -> None:
+        """The last lines when no repair is allowed for this fault."""
+        self._console.print()
+        self._console.print(
+            f"[bold yellow]not repaired, handed to a person[/]: {escape(why)} "
+            "The configuration is byte for byte as the fault left it."
+        )
+        for problem in still:
+            self.line(f"  {problem}")
+
+    def failed(self, problems: list[str]) -> None:
+        """The last lines of a bad end."""
         self._console.print()
         for problem in problems:
             self.problem(problem)
-        if not problems:
-            self._console.print(
-                "[bold green]repaired and proven[/]; looked at from outside, the shop is well: "
-                "configuration, running pool, error rate and alerts are as before"
-            )
-        elif story.state == "escalated":
-            self.line("the daemon handed the incident to a person, and changed nothing it may not")

@@ -2,19 +2,21 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
-from stack.embedded import Stack
+from stack.embedded import Stack, StackError
 from stack.screen import Screen
 
 POLL_SECONDS = 0.2
+BASELINE_SECONDS = 60
 ENDS = frozenset({"closed", "escalated"})
 # In this order; each is the time since the one before it.
 MOMENTS = (
-    ("fault", "the fault is deployed"),
+    ("fault", "the fault is made"),
+    ("broken", "the broken shop runs"),
     ("firing", "a rule fires in Prometheus"),
     ("webhook", "the webhook arrives"),
     ("first_call", "the first tool call is done"),
@@ -33,6 +35,7 @@ class Story:
     screen: Screen
     incident_id: str = ""
     state: str = ""
+    why: str = ""
     proven: bool = False
     moments: dict[str, datetime] = field(default_factory=dict)
     seen: int = 0
@@ -59,8 +62,6 @@ class Story:
         self.screen.event((at - self.moments["fault"]).total_seconds(), event)
         if kind == "alert":
             self.mark("webhook", at)
-            # Prometheus is looked at a few times a second; the webhook cannot be earlier.
-            self.moments["firing"] = min(self.moments.get("firing", at), at)
         elif kind == "step" and data.get("tool"):
             self.mark("first_call", at)
         elif kind in {"diagnosis", "verdict"}:
@@ -70,6 +71,7 @@ class Story:
             self.mark("proven", at)
         elif kind == "state":
             self.state = data["to"]
+            self.why = event["summary"].partition(": ")[2]
             if data["to"] == "verifying":
                 self.mark("applied", at)
             if data["to"] == "closed":
@@ -77,13 +79,23 @@ class Story:
 
 
 async def wait_healthy(http: httpx.AsyncClient, stack: Stack, screen: Screen) -> None:
-    """Until the daemon is ready and no alert of the shop is pending or firing."""
+    """Until the daemon is ready and no alert of the shop is pending or firing.
+
+    Raises:
+        StackError: when that does not come.
+    """
     screen.progress("waiting for a healthy baseline")
-    async with asyncio.timeout(60):
-        quiet = 0
-        while quiet < 10:
-            quiet = quiet + 1 if await _healthy(http, stack) else 0
-            await asyncio.sleep(POLL_SECONDS)
+    try:
+        async with asyncio.timeout(BASELINE_SECONDS):
+            quiet = 0
+            while quiet < 10:
+                quiet = quiet + 1 if await _healthy(http, stack) else 0
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise StackError(
+            f"the shop is not well after {BASELINE_SECONDS} s, before anything was broken; "
+            f"the end of the API server's log:\n{stack.log('api-server')}"
+        ) from None
 
 
 async def _healthy(http: httpx.AsyncClient, stack: Stack) -> bool:
@@ -101,8 +113,7 @@ async def _healthy(http: httpx.AsyncClient, stack: Stack) -> bool:
 
 
 async def follow(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
-    """Show everything until the incident ends."""
-    story.mark("fault", datetime.now(UTC))
+    """Show everything from the first rule that fires until the incident ends."""
     headers = {"Authorization": f"Bearer {stack.api_token}"}
     while story.state not in ENDS:
         await _look_at_rules(http, stack, story)
@@ -120,13 +131,16 @@ async def follow(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
 
 
 async def _look_at_rules(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
+    """The first rule that fires, with the time of the evaluation that found it."""
     if "firing" in story.moments:
         return
-    alerts = (await http.get(f"{stack.prometheus}/api/v1/alerts")).json()["data"]["alerts"]
-    for alert in alerts:
-        if alert["state"] == "firing" and alert["labels"]["alertname"] != "Watchdog":
-            now = datetime.now(UTC)
-            story.mark("firing", now)
-            since = (now - story.moments["fault"]).total_seconds()
-            story.screen.rule(since, alert["labels"]["alertname"], alert["value"])
-            return
+    answer = await http.get(f"{stack.prometheus}/api/v1/rules", params={"type": "alert"})
+    rules = [rule for group in answer.json()["data"]["groups"] for rule in group["rules"]]
+    firing = [rule for rule in rules if rule["state"] == "firing" and rule["name"] != "Watchdog"]
+    if firing:
+        rule = min(firing, key=lambda item: str(item["lastEvaluation"]))
+        at = datetime.fromisoformat(rule["lastEvaluation"])
+        story.mark("firing", at)
+        since = (at - story.moments["fault"]).total_seconds()
+        value = next(a["value"] for a in rule["alerts"] if a["state"] == "firing")
+        story.screen.rule(since, rule["name"], value)

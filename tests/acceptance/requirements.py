@@ -193,6 +193,19 @@ ROWS: Mapping[int, Row] = {
         "Title, summary and root cause of a post-mortem are required.",
         "integration/test_tools_writes.py::test_incomplete_postmortems_are_rejected",
     ),
+    56: row(
+        "One command makes the whole environment.",
+        "acceptance/test_accept_demo.py::test_every_part_is_on_the_screen_and_the_end_is_clean",
+    ),
+    76: row(
+        "Cleaning up verifies the value, stops the stack and shows the post-mortem.",
+        "acceptance/test_accept_demo.py::test_every_part_is_on_the_screen_and_the_end_is_clean",
+        "unit/stack/test_stack_check.py::test_anything_wrong_is_a_problem_whatever_the_daemon_says",
+    ),
+    77: row(
+        "All of it runs locally, with no account but the model's key.",
+        "acceptance/test_accept_demo.py::test_every_part_is_on_the_screen_and_the_end_is_clean",
+    ),
     78: row(
         "Before every edit and every command that changes something the gate is asked.",
         "integration/test_tools_writes.py::test_allowed_edit_is_applied_exactly",
@@ -321,7 +334,6 @@ OPEN: Mapping[int, str] = {
     52: "`write_postmortem` saves title, date, summary, cause, timeline, repair and action items",
     54: "names of post-mortems have a time, and none overwrites another",
     55: "the post-mortem has summary, root cause, timeline and action items",
-    56: "one command makes the whole environment",
     57: "the compose file has database, API server, traffic and Prometheus",
     58: "the compose file has health checks and waits for them",
     59: "Prometheus scrapes the API server every five seconds or faster",
@@ -341,8 +353,6 @@ OPEN: Mapping[int, str] = {
     73: "healthy services give metrics to compare with",
     74: "Grafana on 3000 with Prometheus as its source",
     75: "20 and a redeploy bring the rates back",
-    76: "cleaning up verifies the value, stops the stack and shows the post-mortem",
-    77: "all of it runs locally, with no account but the model's key",
     87: "the system prompt gives a method, not a script",
     88: "on a healthy stack the agent reports that all is well",
     89: "from a vague report it finds DB_POOL_SIZE=1",
