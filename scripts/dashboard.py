@@ -140,6 +140,22 @@ ROWS = [
         ],
     ),
     Row(
+        "Objectives",
+        [
+            Panel(
+                title,
+                f"Share that missed it, in 6 h and in 3 d; {goal} may.",
+                {w: f"sre_daemon:{name}:ratio_rate{w}" for w in ("6h", "3d")},
+                "percentunit",
+            )
+            for title, name, goal in (
+                ("First message later than 30 s", "first_message_slow", "1 %"),
+                ("Proof later than 10 min", "proof_slow", "10 %"),
+                ("Notifications not stored at once", "notifications_refused", "0.1 %"),
+            )
+        ],
+    ),
+    Row(
         "Agent",
         [
             Panel(
