@@ -58,19 +58,25 @@ def configuration() -> str:
 def _settings(model: type[BaseModel], prefix: str) -> list[str]:
     rows: list[str] = []
     for name, field in model.model_fields.items():
-        inner = _group(field)
-        if inner is not None:
-            rows += _settings(inner, f"{prefix}{name}.")
-        else:
+        inner = _groups(field.annotation)
+        for group in inner:
+            kind = _kind(group) if len(inner) > 1 else ""
+            rows += _settings(group, f"{prefix}{field.alias or name}{kind}.")
+        if not inner:
             text = " ".join((field.description or "").split())
-            rows.append(f"| `{prefix}{name}` | {_default(field)} | {text} |")
+            rows.append(f"| `{prefix}{field.alias or name}` | {_default(field)} | {text} |")
     return rows
 
 
-def _group(field: FieldInfo) -> type[BaseModel] | None:
-    kinds = [field.annotation, *get_args(field.annotation)]
-    groups = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
-    return groups[0] if groups else None
+def _groups(annotation: Any) -> list[type[BaseModel]]:
+    """The groups of settings in a type, several where there is a choice between kinds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [group for inner in get_args(annotation) for group in _groups(inner)]
+
+
+def _kind(group: type[BaseModel]) -> str:
+    return f"[{get_args(group.model_fields['kind'].annotation)[0]}]"
 
 
 def _default(field: FieldInfo) -> str:
@@ -79,6 +85,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value is None or value == ():
         return "none"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(str(item) for item in value)}]`"
     if hasattr(value, "total_seconds"):
         return f"`{value.total_seconds():g}s`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -14,6 +14,7 @@
       TargetError
         TargetUnavailable (retry)          Prometheus, Alertmanager: no answer, or one we cannot read
       NotifyError (retry)
+        NotifyRefused                      the same message will never be taken
       InvalidTransition                    a bug; caught only at the top
 
 The class says where, `retryable` says what to do, `hint` tells the person on call the next step.
@@ -142,9 +143,19 @@ class TargetUnavailable(TargetError):
 
 
 class NotifyError(DaemonError):
-    """A message did not reach its channel."""
+    """A message did not reach its channel; `retry_after` is how many seconds it asked us to wait."""
 
     retryable = True
+
+    def __init__(self, reason: str, hint: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(reason, hint)
+        self.retry_after = retry_after
+
+
+class NotifyRefused(NotifyError):
+    """The channel does not want this message: sending it again would change nothing."""
+
+    retryable = False
 
 
 class InvalidTransition(DaemonError):

@@ -67,6 +67,7 @@ class Metrics:
         self._incidents()
         self._agent()
         self._changes()
+        self._people()
         Info("sre_daemon_build", "Version.", registry=self.registry).info({"version": __version__})
 
     def _counter(self, name: str, help_: str, **labels: Iterable[str]) -> Counter:
@@ -235,9 +236,41 @@ class Metrics:
         self.rollbacks = self._counter(
             "rollbacks_total", "Repairs taken back.", outcome=("done", "failed")
         )
-        self.messages = self._counter(
-            "messages_total", "Messages to people.", outcome=("sent", "failed")
+
+    def _people(self) -> None:
+        """The channel label has names from the settings file only."""
+        self.messages = Counter(
+            "sre_daemon_messages_total",
+            "Tries to send a message to people: sent, retried later, or failed for good.",
+            ["channel", "outcome"],
+            registry=self.registry,
         )
+        self.messages_waiting = Gauge(
+            "sre_daemon_messages_waiting",
+            "Messages that a channel has not taken yet.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self.message_oldest = Gauge(
+            "sre_daemon_message_oldest_waiting_seconds",
+            "Age of the oldest of them; a channel that does not work lets it grow.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self.channel_up = Gauge(
+            "sre_daemon_channel_up",
+            "1 unless the last try to use the channel failed.",
+            ["channel"],
+            registry=self.registry,
+        )
+
+    def channel(self, name: str) -> None:
+        """Create the series of a channel."""
+        for outcome in ("sent", "retried", "failed"):
+            self.messages.labels(name, outcome)
+        self.messages_waiting.labels(name)
+        self.message_oldest.labels(name)
+        self.channel_up.labels(name).set(1)
 
     def tool(self, name: str) -> str:
         """The label value for a tool: its name, or `other`, so that no caller adds series."""

@@ -10,12 +10,11 @@ from sre_daemon.app.agent import investigator_for
 from sre_daemon.app.foundation import OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
-from sre_daemon.app.people import channels_for
+from sre_daemon.app.people import start_people
 from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
 from sre_daemon.errors import StoreUnavailable
-from sre_daemon.notify.base import Notifier
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.sql import SqlStore
@@ -84,12 +83,10 @@ class Daemon:
         open_store: OpenStore,
     ) -> "Daemon":
         base = await foundation(stack, settings, secrets, clock, open_store)
-        notifier = Notifier(
-            channels_for(stack, settings), base.store, base.tasks, clock, base.metrics
-        )
+        people = await start_people(stack, base)
         investigator = investigator_for(base)
-        worker = await start_worker(stack, base, investigator, notifier)
-        intake = await start_intake(stack, base, worker, notifier)
+        worker = await start_worker(stack, base, investigator, people.notifier)
+        intake = await start_intake(stack, base, worker, people)
         control = Control(
             base.store,
             base.policy,

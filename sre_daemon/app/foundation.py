@@ -39,6 +39,7 @@ class Base:
     metrics: Metrics
     tasks: Tasks
     policy: PolicyFile
+    database: Database
     store: Store
     observer: Observer
     tools: Path
@@ -53,7 +54,8 @@ async def foundation(
 ) -> Base:
     data = _own(stack, settings.data_dir)
     redaction.use(_masking_key(data), _known(secrets))
-    store = open_store(database(settings.store, data, reveal(secrets.store_password)))
+    place = database(settings.store, data, reveal(secrets.store_password))
+    store = open_store(place)
     await store.open()
     stack.push_async_callback(store.close)
     replica = _replica(data)
@@ -75,6 +77,7 @@ async def foundation(
         metrics=Metrics(),
         tasks=Tasks(),
         policy=PolicyFile(settings.policy),
+        database=place,
         store=store,
         observer=observer,
         tools=write_tool_settings(settings, data / "tools.json"),

@@ -4,10 +4,10 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from sre_daemon.app.foundation import Base
+from sre_daemon.app.people import People
 from sre_daemon.intake.receiver import Intake
 from sre_daemon.intake.reconcile import Reconciler
 from sre_daemon.intake.rules import Rules
-from sre_daemon.notify.base import Notifier
 from sre_daemon.pipeline.heartbeat import Heartbeat
 from sre_daemon.pipeline.retention import Retention
 from sre_daemon.pipeline.sweep import Sweep
@@ -31,20 +31,23 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-async def start_intake(
-    stack: AsyncExitStack, base: Base, worker: Worker, notifier: Notifier
-) -> Intake:
+async def start_intake(stack: AsyncExitStack, base: Base, worker: Worker, people: People) -> Intake:
     """What comes in, and the periodic jobs that find what did not."""
     store, clock, known = base.store, base.clock, base.settings
     schedule = Schedule(store, base.replica, clock)
     rules = _rules(known)
+
+    def stored() -> None:
+        worker.wake()
+        people.notifier.wake()
+
     intake = Intake(
         store,
         rules,
         base.observer.firing,
         known.receiver.max_pending,
         base.metrics,
-        on_stored=worker.wake,
+        on_stored=stored,
         on_doubt=lambda: schedule.soon("reconcile"),
     )
     await intake.start()
@@ -58,8 +61,9 @@ async def start_intake(
     schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, clock))
     keep = known.retention
     schedule.every("retention", HOUR, Retention(store, keep.notifications, keep.incidents, clock))
-    heartbeat = Heartbeat(store, notifier, known.watchdog.stale_after, clock)
+    heartbeat = Heartbeat(store, people.notifier, known.watchdog.stale_after, clock)
     schedule.every("heartbeat", SWEEP, heartbeat)
+    schedule.every("reminders", SWEEP, people.reminders)
     schedule.start()
     stack.push_async_callback(schedule.stop)
     return intake

@@ -9,7 +9,7 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
 from sre_daemon.executor.hands import ProcessHands
-from sre_daemon.notify.base import Notifier
+from sre_daemon.notify.notifier import Notifier
 from sre_daemon.pipeline.build import Stages
 from sre_daemon.pipeline.close import Close
 from sre_daemon.pipeline.decide import Decide
@@ -46,8 +46,8 @@ async def start_worker(
 
     traces = recorder_for(stack, base)
 
-    async def moved(before: Incident, after: Incident, outcome: Next) -> None:
-        await notifier.moved(after, outcome.message)
+    async def moved(before: Incident, after: Incident, _: Next) -> None:
+        notifier.wake()
         if traces is not None:
             base.tasks.spawn("traces", traces.moved(before, after))
 

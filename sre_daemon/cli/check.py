@@ -12,6 +12,7 @@ from mcp_tools.tools.health import HealthFile
 from sre_daemon import documents, settings
 from sre_daemon.agent.runbook import file as runbook_file
 from sre_daemon.errors import ConfigError
+from sre_daemon.notify.routing import routes_for
 from sre_daemon.policy import file as policy_file
 from sre_daemon.policy.model import AllowConfigSet, AllowService
 
@@ -94,8 +95,16 @@ def _settings(path: Path, findings: Findings) -> None:
         )
     if loaded.runtime.kind == "supervisor" and loaded.runtime.socket is None:
         findings.errors.append(ConfigError(f"{path}: runtime.socket: supervisor needs its socket"))
+    _people(path, loaded, findings)
     if policy is not None:
         _together(policy, guardrails, loaded.services, findings)
+
+
+def _people(path: Path, loaded: settings.Settings, findings: Findings) -> None:
+    try:
+        routes_for(loaded.notify)
+    except ConfigError as failure:
+        findings.errors.append(ConfigError(f"{path}: {failure.reason}", failure.hint))
 
 
 def _together(

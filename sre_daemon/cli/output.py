@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sre_daemon.errors import DaemonError
-from sre_daemon.web.text import line, visible
+from sre_daemon.text import line, visible
 
 STYLES = {
     "escalated": "red",

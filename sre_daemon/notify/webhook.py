@@ -1,34 +1,40 @@
 """A channel that posts JSON to an HTTP endpoint."""
 
+import hashlib
+import hmac
 import json
 from dataclasses import asdict
-from urllib.parse import urlsplit
 
 import httpx
 
+from sre_daemon.domain.delivery import News
 from sre_daemon.errors import NotifyError
-from sre_daemon.notify.base import Message
-
-JSON = {"Content-Type": "application/json"}
+from sre_daemon.notify.http import posted
+from sre_daemon.notify.message import Message
 
 
 class WebhookChannel:
-    """One endpoint."""
+    """One endpoint. The same message has the same `Idempotency-Key`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, name: str, url: str, secret: str = "") -> None:
+        self.name = name
         self._url = url
-        # Without path and query: they often carry a secret.
-        self.name = f"webhook {urlsplit(url).hostname}"
+        self._secret = secret.encode()
         self._http = httpx.AsyncClient(timeout=10, follow_redirects=False, trust_env=False)
+
+    def keeps_up(self, _: News) -> bool:
+        """See Channel: only what routes send."""
+        return False
 
     async def send(self, message: Message) -> None:
         """Post it; anything but 2xx is a NotifyError."""
-        try:
-            # Escaped to ASCII: what people and models write may be text that UTF-8 cannot say.
-            body = json.dumps(asdict(message))
-            response = await self._http.post(self._url, content=body, headers=JSON)
-        except httpx.HTTPError as failure:
-            raise NotifyError(f"no answer: {type(failure).__name__}") from failure
+        # Escaped to ASCII: what people and models write may be text that UTF-8 cannot say.
+        body = json.dumps(asdict(message)).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": message.key}
+        if self._secret:
+            signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+            headers["X-Sre-Daemon-Signature"] = f"sha256={signature}"
+        response = await posted(self._http, self._url, body, headers)
         if not response.is_success:
             raise NotifyError(f"answered {response.status_code}")
 

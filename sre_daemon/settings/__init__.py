@@ -6,6 +6,7 @@ table, made from these classes. One file per area.
 """
 
 from sre_daemon.settings.base import Duration
+from sre_daemon.settings.channels import NotifySettings, ReminderSettings
 from sre_daemon.settings.environment import (
     VARIABLES,
     Secrets,
@@ -22,7 +23,9 @@ from sre_daemon.settings.work import WorkerSettings
 __all__ = [
     "VARIABLES",
     "Duration",
+    "NotifySettings",
     "ReceiverSettings",
+    "ReminderSettings",
     "Secrets",
     "Settings",
     "WorkerSettings",

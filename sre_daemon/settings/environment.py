@@ -19,6 +19,10 @@ VARIABLES = {
     "webhook_token": "SRE_DAEMON_WEBHOOK_TOKEN",
     "api_token": "SRE_DAEMON_API_TOKEN",
     "store_password": "SRE_DAEMON_STORE_PASSWORD",
+    "smtp_password": "SRE_DAEMON_SMTP_PASSWORD",
+    "pagerduty_routing_key": "PAGERDUTY_ROUTING_KEY",
+    "pagerduty_api_key": "PAGERDUTY_API_KEY",
+    "pagerduty_from_email": "PAGERDUTY_FROM_EMAIL",
 }
 # 64 bits, when it is hexadecimal.
 SHORTEST_TOKEN = 16
@@ -37,6 +41,14 @@ class Secrets(Group):
     """SRE_DAEMON_API_TOKEN: for the API and the console, as an administrator; see `people`."""
     store_password: SecretStr | None = None
     """SRE_DAEMON_STORE_PASSWORD: for `store: postgresql://…`."""
+    smtp_password: SecretStr | None = None
+    """SRE_DAEMON_SMTP_PASSWORD: for a channel of kind `email` with a user name."""
+    pagerduty_routing_key: SecretStr | None = None
+    """PAGERDUTY_ROUTING_KEY: for a channel of kind `pagerduty`: an integration key of Events API v2."""
+    pagerduty_api_key: SecretStr | None = None
+    """PAGERDUTY_API_KEY: lets the channel write notes at PagerDuty's incidents."""
+    pagerduty_from_email: str | None = None
+    """PAGERDUTY_FROM_EMAIL: in whose name; not secret, but it belongs to the key."""
 
 
 def load_secrets(beside: Path, environ: Mapping[str, str] | None = None) -> Secrets:

@@ -7,7 +7,7 @@ from pydantic import Field, HttpUrl, field_validator
 from sre_daemon import documents
 from sre_daemon.settings.agent import AgentSettings
 from sre_daemon.settings.base import Group
-from sre_daemon.settings.channels import ChannelSettings
+from sre_daemon.settings.channels import NotifySettings, beside
 from sre_daemon.settings.intake import (
     CorrelationSettings,
     ReceiverSettings,
@@ -73,7 +73,7 @@ class Settings(Group):
     """How long is kept what is over."""
     worker: WorkerSettings = WorkerSettings()
     """The worker pool."""
-    notify: tuple[ChannelSettings, ...] = ()
+    notify: NotifySettings = NotifySettings()
     """Who is told, besides the log and the console."""
     people: tuple[PersonSettings, ...] = ()
     """Who may use the API and the console, besides the holder of SRE_DAEMON_API_TOKEN."""
@@ -122,4 +122,5 @@ def load(path: Path) -> Settings:
         update["runtime"] = settings.runtime.model_copy(
             update={"socket": base / settings.runtime.socket}
         )
+    update["notify"] = beside(settings.notify, base)
     return settings.model_copy(update=update)

@@ -15,6 +15,7 @@ from sre_daemon.errors import StoreConflict
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.base import WATCHDOG, Correlation, Known, Writes
+from sre_daemon.store.outbox import publish
 
 # SQLite takes up to 32,766 parameters in one statement.
 CHUNK = 5000
@@ -107,6 +108,7 @@ def _write(connection: Connection, writes: Writes) -> None:
     for incident in writes.updated:
         _update_incident(connection, incident)
     _write_episodes(connection, writes.episodes)
+    publish(connection, writes.opened, ())
     add_events(connection, writes.events)
     if writes.heartbeat is not None:
         set_switch(connection, WATCHDOG, writes.heartbeat.isoformat(), writes.heartbeat)
@@ -145,10 +147,11 @@ def _write_episodes(connection: Connection, episodes: Sequence[StoredAlert]) -> 
 
 
 def add_events(connection: Connection, events: Sequence[TimelineEvent]) -> None:
-    """Append to timelines."""
+    """Append to timelines, and to the news."""
     if events:
         values = [rows.event_values(event) for event in events]
         connection.execute(insert(t.events), values)
+        publish(connection, (), events)
 
 
 def require_fence(

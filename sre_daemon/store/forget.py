@@ -21,6 +21,9 @@ def forget(
     oldest = select(n.id).order_by(n.id).limit(limit)
     old = n.id.in_(oldest) & (n.received_at < rows.number(notifications))
     gone = connection.execute(delete(t.notifications).where(old)).rowcount
+    d = t.deliveries.c
+    told = (d.incident_id == "") & (d.created_at < rows.number(incidents)) & (d.state != "waiting")
+    connection.execute(delete(t.deliveries).where(told))
     ids = _over(connection, rows.number(incidents), limit)
     if ids:
         _delete(connection, ids)
@@ -48,6 +51,6 @@ def _over(connection: Connection, before: int, limit: int) -> list[str]:
 def _delete(connection: Connection, ids: list[str]) -> None:
     runs = select(t.runs.c.id).where(t.runs.c.incident_id.in_(ids))
     connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
-    for table in (t.runs, t.effects, t.events, t.episodes):
+    for table in (t.runs, t.effects, t.events, t.episodes, t.news, t.deliveries):
         connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
     connection.execute(delete(t.incidents).where(t.incidents.c.id.in_(ids)))

@@ -190,3 +190,49 @@ switches = Table(
     Column("value", Text, nullable=False),
     Column("set_at", BigInteger, nullable=False),
 )
+
+# Written with the events that it is about, deleted when the deliveries of it are planned.
+news = Table(
+    "news",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    # A number is never given twice, also when the table was empty in between: keys are made of it.
+    sqlite_autoincrement=True,
+)
+Index("news_by_incident", news.c.incident_id)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("channel", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    # Empty for what is about the daemon itself, so this is no foreign key.
+    Column("incident_id", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("follows", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", BigInteger),
+    Column("sent_at", BigInteger),
+    Column("error", Text, nullable=False),
+    UniqueConstraint("channel", "key"),
+)
+Index(
+    "deliveries_to_send",
+    deliveries.c.channel,
+    deliveries.c.id,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+Index("deliveries_by_incident", deliveries.c.incident_id)

@@ -9,11 +9,11 @@ from aiohttp import web
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.person import Role
+from sre_daemon.text import line
 from sre_daemon.web import openapi, wire
 from sre_daemon.web.auth import check_person
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import BadRequest, NotFound
-from sre_daemon.web.text import line
 
 MAX_PAGE = 500
 BODY_SECONDS = 10.0

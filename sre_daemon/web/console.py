@@ -15,11 +15,11 @@ from markupsafe import Markup
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
+from sre_daemon.text import visible
 from sre_daemon.web import api
 from sre_daemon.web.auth import COOKIE, SESSION, check_person, holder, new_session
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import BadRequest
-from sre_daemon.web.text import visible
 
 HERE = Path(__file__).parent
 PAGE = 50

@@ -19,10 +19,10 @@ from sre_daemon.errors import (
     PayloadTooLarge,
     StoreUnavailable,
 )
+from sre_daemon.text import line
 from sre_daemon.web import problems
 from sre_daemon.web.auth import check_webhook
 from sre_daemon.web.front import FRONT, Front
-from sre_daemon.web.text import line
 
 log = structlog.get_logger(__name__)
 

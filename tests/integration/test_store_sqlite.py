@@ -380,7 +380,7 @@ def schema(file):
         ]
         + [sorted(row[2:] for row in ask(file, f"PRAGMA index_list('{name}')"))]
         for (name,) in tables
-        if name != "alembic_version"
+        if name != "alembic_version" and not name.startswith("sqlite_")
     }
     indexes = ask(file, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''")
     return described, {name: " ".join(sql.split()) for name, sql in indexes}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sre_daemon.web.text import line, visible
+from sre_daemon.text import line, visible
 
 
 @pytest.mark.parametrize("text", ["", "plain", "Grüße, 世界 🙂", "two\nlines\tand a tab"])
