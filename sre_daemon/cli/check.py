@@ -14,7 +14,7 @@ from sre_daemon.agent.runbook import file as runbook_file
 from sre_daemon.errors import ConfigError
 from sre_daemon.notify.routing import routes_for
 from sre_daemon.policy import file as policy_file
-from sre_daemon.policy.model import AllowConfigSet, AllowService
+from sre_daemon.policy.allow import AllowConfigSet, AllowService
 
 M = TypeVar("M", bound=BaseModel)
 

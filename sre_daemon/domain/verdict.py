@@ -1,17 +1,26 @@
 """The policy's answer, and the closed list of reasons that log, timeline, metric and screen share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
 
 class Decision(StrEnum):
-    """What may happen."""
+    """What may happen. `ask`: only when a person agrees. `shadow`: nothing; it is said what would have."""
 
     ALLOW = "allow"
     ASK = "ask"
+    SHADOW = "shadow"
     DENY = "deny"
+
+    @property
+    def rank(self) -> int:
+        """How much it lets happen: deny 0, shadow 1, ask 2, allow 3."""
+        return RANKS.index(self)
+
+
+RANKS = (Decision.DENY, Decision.SHADOW, Decision.ASK, Decision.ALLOW)
 
 
 class Reason(StrEnum):
@@ -24,6 +33,9 @@ class Reason(StrEnum):
     VALUE_OUT_OF_BOUNDS = "value_out_of_bounds"
     MODE_CEILING = "mode_ceiling"
     AUTONOMY = "autonomy"
+    DEMOTED = "demoted"
+    OUTSIDE_WINDOW = "outside_window"
+    NOT_DETERMINISTIC = "not_deterministic"
     INCONCLUSIVE = "inconclusive"
     LOW_CONFIDENCE = "low_confidence"
     UNSUPPORTED_EVIDENCE = "unsupported_evidence"
@@ -31,6 +43,11 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate_limited"
     COOLING_DOWN = "cooling_down"
     CONCURRENCY = "concurrency"
+    BLAST_RADIUS = "blast_radius"
+    TARGET_COOLING = "target_cooling"
+    CHANGES_SPENT = "changes_spent"
+    STORM_COOLDOWN = "storm_cooldown"
+    GUARD_FAILED = "guard_failed"
     PAUSED = "paused"
     FENCED = "fenced"
     WRONG_STATE = "wrong_state"
@@ -68,8 +85,11 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.NO_EFFECTS: "The diagnosis proposes no effect.",
         Reason.EFFECT_NOT_ALLOWED: "The policy for this alert does not list this effect.",
         Reason.VALUE_OUT_OF_BOUNDS: "The effect is listed, but the value is outside its bounds.",
-        Reason.MODE_CEILING: "The mode of the policy file forbids acting.",
+        Reason.MODE_CEILING: "The mode of the policy file does not let the daemon act alone.",
         Reason.AUTONOMY: "The policy does not let the daemon act alone.",
+        Reason.DEMOTED: "The record of this policy does not let the daemon act alone now.",
+        Reason.OUTSIDE_WINDOW: "It is none of the times at which the daemon may act alone.",
+        Reason.NOT_DETERMINISTIC: "The policy wants the runbook engine, and a model diagnosed this.",
         Reason.INCONCLUSIVE: "The investigation found no cause.",
         Reason.LOW_CONFIDENCE: "The confidence is below what the policy requires.",
         Reason.UNSUPPORTED_EVIDENCE: "Evidence is missing or not found in the recorded tool output.",
@@ -77,6 +97,11 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.RATE_LIMITED: "The policy has acted as often as it may in an hour.",
         Reason.COOLING_DOWN: "The policy acted too recently.",
         Reason.CONCURRENCY: "Another incident is acting under this policy, or on this target.",
+        Reason.BLAST_RADIUS: "Too much is being changed at once: on the service, the host or in the fleet.",
+        Reason.TARGET_COOLING: "The target was changed too recently.",
+        Reason.CHANGES_SPENT: "All policies together have acted as often as they may in an hour.",
+        Reason.STORM_COOLDOWN: "So many incidents were opened at once that acting alone rests.",
+        Reason.GUARD_FAILED: "A guard of the policy does not hold now.",
         Reason.PAUSED: "The daemon is paused.",
         Reason.FENCED: "Another worker owns the incident now.",
         Reason.WRONG_STATE: "The incident is not in a state in which effects may be applied.",
@@ -108,20 +133,50 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
 )
 
 
+class Mark(StrEnum):
+    """What a line of the tree says: for it, against it, or neither."""
+
+    YES = "yes"
+    NO = "no"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One line of the tree that explains a verdict, and what it is made of."""
+
+    mark: Mark
+    text: str
+    nodes: Sequence["Node"] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """An answer with the policy that gave it, the reason, and a sentence for a person.
 
-    `trail` is the tree that `policy explain` prints: one line per rule looked at.
+    `deny`: no. `shadow`: nothing happens, but nothing stood against it; the message says what would
+    have been done. `ask`: only when a person agrees. `allow`: now. `tree` is what `policy explain`
+    prints: what was looked at, in order.
     """
 
     decision: Decision
     reason: Reason
     message: str
     policy: str = ""
-    trail: Sequence[str] = ()
+    tree: Sequence[Node] = ()
 
     @property
     def allowed(self) -> bool:
         """Whether the effects may be applied now, without asking anyone."""
         return self.decision is Decision.ALLOW
+
+    @property
+    def trail(self) -> Sequence[str]:
+        """The tree as lines of text."""
+        return tuple(_lines(self.tree, ""))
+
+
+def _lines(nodes: Sequence[Node], indent: str) -> Iterator[str]:
+    for node in nodes:
+        yield indent + node.text
+        yield from _lines(node.nodes, indent + "  ")

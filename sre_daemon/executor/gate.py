@@ -278,6 +278,7 @@ class Gate:
             incident_id=incident.id,
             attempt=incident.attempt,
             acted=tuple(await self._store.acted(now - HISTORY)),
+            opened=tuple(await self._store.opened(now - HISTORY)),
         )
         for effect in effects:
             verdict = decide_effect(policy, question, effect)

@@ -15,6 +15,7 @@ from sre_daemon.domain.lifecycle import (
     RemediationState,
     advance,
 )
+from sre_daemon.domain.run import RunOutcome
 from sre_daemon.domain.verdict import Decision, Reason, Verdict
 from sre_daemon.errors import PolicyFileError, TargetUnavailable
 from sre_daemon.metrics import Metrics
@@ -125,13 +126,21 @@ class Decide:
                 alerts=tuple(alert.labels for alert in alerts),
                 effects=tuple(diagnosis.proposed),
                 diagnosis=diagnosis,
+                engine=await self._engine(incident),
                 at=now,
                 incident_id=incident.id,
                 attempt=incident.attempt,
                 acted=tuple(await self._store.acted(now - HISTORY)),
+                opened=tuple(await self._store.opened(now - HISTORY)),
                 paused=await self._store.switch("paused") is not None,
             ),
         )
+
+    async def _engine(self, incident: Incident) -> str:
+        """What made the diagnosis."""
+        runs = await self._store.runs(incident.id)
+        diagnosed = [run.engine for run in runs if run.outcome is RunOutcome.DIAGNOSED]
+        return diagnosed[-1] if diagnosed else ""
 
     async def _before(self, rule: Rule) -> dict[str, float | None]:
         """The numbers of the proof before the first effect, for the comparison in the report."""

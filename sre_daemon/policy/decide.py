@@ -3,37 +3,34 @@
 The first policy whose matchers match one of the firing alerts decides, as in Alertmanager's routing tree:
 whoever reads the file from the top sees what happens, and a stricter policy is put before a wider
 one. There is no merging.
+
+Everything is looked at, so that the tree shows all that stands against it; the first no in the
+order of the list is the reason. Without a no the level of autonomy says which yes it is: allow,
+ask, or shadow, where it is said what would have been done.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
+from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.domain.effect import Effect
-from sre_daemon.domain.verdict import REASONS, Decision, Reason, Verdict
+from sre_daemon.domain.verdict import REASONS, Decision, Mark, Node, Reason, Verdict
 from sre_daemon.policy import limits
+from sre_daemon.policy.autonomy import Level, level
 from sre_daemon.policy.file import Policy
 from sre_daemon.policy.model import Rule
-from sre_daemon.store.base import Acted
+from sre_daemon.policy.question import RUNBOOK_ENGINE, Check, Question
 
+Checks = Callable[[Policy, Rule, Question], Iterator[Check]]
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Everything a verdict depends on.
+__all__ = ["Question", "decide", "decide_effect", "match"]
 
-    `alerts`: the labels of the incident's firing alerts. `attempt`: repairs already begun for it.
-    `diagnosis` is None when only effects are asked about (`policy explain`, the gate).
-    """
-
-    alerts: Sequence[Mapping[str, str]]
-    effects: Sequence[Effect]
-    at: datetime
-    incident_id: str = ""
-    diagnosis: Diagnosis | None = None
-    attempt: int = 0
-    acted: Sequence[Acted] = ()
-    paused: bool = False
+ANSWERS: Mapping[Autonomy, Decision] = {
+    Autonomy.AUTO: Decision.ALLOW,
+    Autonomy.ASK: Decision.ASK,
+    Autonomy.SHADOW: Decision.SHADOW,
+}
 
 
 def match(policy: Policy | None, labels: Mapping[str, str]) -> Rule | None:
@@ -46,110 +43,145 @@ def match(policy: Policy | None, labels: Mapping[str, str]) -> Rule | None:
 
 def decide(policy: Policy | None, question: Question) -> Verdict:
     """The verdict about all effects of a question, in their order."""
-    trail: list[str] = []
-    rule = _first(policy, question, trail)
-    refusal = _refuse(policy, rule, question, trail)
-    if refusal is not None:
-        reason, message = refusal
-        trail.append(f"deny: {message}")
-        return Verdict(Decision.DENY, reason, message, rule.name if rule else "", tuple(trail))
-    name = rule.name if rule else ""
-    message = f"{name} allows " + "; ".join(effect.describe() for effect in question.effects)
-    trail.append("allow")
-    return Verdict(Decision.ALLOW, Reason.ALLOWED, message, name, tuple(trail))
+    return _decide(policy, question, _repair)
 
 
 def decide_effect(policy: Policy | None, question: Question, effect: Effect) -> Verdict:
-    """The same for one effect of a repair that was allowed and is under way."""
-    trail: list[str] = []
-    rule = _first(policy, question, trail)
-    refusal = (
-        _ceiling(policy, rule)
-        or (rule and _effect(rule, effect, trail))
-        or (
-            rule and limits.check(rule, [effect], question.incident_id, question.acted, question.at)
-        )
-    )
-    name = rule.name if rule else ""
-    if refusal:
-        return Verdict(Decision.DENY, refusal[0], refusal[1], name, tuple(trail))
-    return Verdict(
-        Decision.ALLOW, Reason.ALLOWED, f"{name} allows {effect.describe()}", name, tuple(trail)
-    )
+    """The same for one effect of a repair that was decided and is under way: what the gate asks.
+
+    The guards must have been evaluated; the diagnosis and the attempts were looked at before.
+    """
+    return _decide(policy, replace(question, effects=(effect,)), _one_effect)
 
 
-Refusal = tuple[Reason, str]
+def _decide(policy: Policy | None, question: Question, checks: Checks) -> Verdict:
+    tree: list[Node] = []
+    rule = _first(policy, question, tree)
+    if policy is None or rule is None:
+        none = "there is no policy, so nothing may be changed"
+        message = REASONS[Reason.NO_POLICY] if policy else none
+        return _verdict(Decision.DENY, Reason.NO_POLICY, message, "", tree)
+    now = level(rule, policy.mode, policy.intervals, question.earned, question.at)
+    tree.append(Node(_mark(now), now.text))
+    found = list(checks(policy, rule, question))
+    tree += [Node(Mark.NO if item.against else Mark.YES, item.text) for item in found]
+    for item in found:
+        if item.against is not None:
+            return _verdict(Decision.DENY, item.against, item.text, rule.name, tree)
+    return _yes(rule, now, question, tree)
 
 
-def _first(policy: Policy | None, question: Question, trail: list[str]) -> Rule | None:
+def _yes(rule: Rule, now: Level, question: Question, tree: list[Node]) -> Verdict:
+    decision, reason = ANSWERS[now.autonomy], now.reason
+    what = "; ".join(effect.describe() for effect in question.effects)
+    if decision is Decision.ASK and question.approved:
+        tree.append(Node(Mark.YES, "a person agreed"))
+        decision = Decision.ALLOW
+    if decision is Decision.ALLOW:
+        return _verdict(decision, Reason.ALLOWED, f"{rule.name} allows {what}", rule.name, tree)
+    verb = "asks before" if decision is Decision.ASK else "only watches; it would have allowed:"
+    return _verdict(decision, reason, f"{rule.name} {verb} {what} ({now.text})", rule.name, tree)
+
+
+def _verdict(
+    decision: Decision, reason: Reason, message: str, policy: str, tree: list[Node]
+) -> Verdict:
+    mark = Mark.YES if decision is Decision.ALLOW else Mark.NO
+    end = Node(mark, str(decision) if decision is Decision.ALLOW else f"{decision}: {message}")
+    return Verdict(decision, reason, message, policy, (*tree, end))
+
+
+def _mark(now: Level) -> Mark:
+    return Mark.YES if now.autonomy is Autonomy.AUTO else Mark.NOTE
+
+
+def _first(policy: Policy | None, question: Question, tree: list[Node]) -> Rule | None:
     for rule in policy.policies if policy else ():
         for labels in question.alerts:
             name = labels.get("alertname", "unnamed")
             failing = [str(m) for m in rule.parsed if not m.matches(labels)]
             if not failing:
-                trail.append(f"policy {rule.name} matches alert {name}")
+                tree.append(Node(Mark.YES, f"policy {rule.name} matches alert {name}"))
                 return rule
-            trail.append(f"policy {rule.name} does not match alert {name}: {failing[0]}")
+            text = f"policy {rule.name} does not match alert {name}: {failing[0]}"
+            tree.append(Node(Mark.NO, text))
     return None
 
 
-def _refuse(
-    policy: Policy | None, rule: Rule | None, question: Question, trail: list[str]
-) -> Refusal | None:
-    """The first reason against it, or None."""
-    refusal = _ceiling(policy, rule)
-    if refusal or rule is None:
-        return refusal
-    if question.paused:
-        return Reason.PAUSED, "the daemon is paused; `sre-daemon resume` lifts it"
+def _repair(policy: Policy, rule: Rule, question: Question) -> Iterator[Check]:
+    """What is looked at before a repair, in the order in which it is told."""
+    yield _pause(question)
     if question.diagnosis is not None:
-        refusal = _diagnosis(rule, question.diagnosis)
-        if refusal:
-            return refusal
+        yield from _diagnosis(rule, question.diagnosis, question.engine)
     if not question.effects:
-        return Reason.NO_EFFECTS, REASONS[Reason.NO_EFFECTS]
+        yield Check(REASONS[Reason.NO_EFFECTS], Reason.NO_EFFECTS)
     for effect in question.effects:
-        refusal = _effect(rule, effect, trail)
-        if refusal:
-            return refusal
-    if question.attempt >= rule.limits.attempts_per_incident:
-        return Reason.ATTEMPTS_SPENT, (
-            f"{question.attempt} of {rule.limits.attempts_per_incident} attempts were made"
-        )
-    return limits.check(rule, question.effects, question.incident_id, question.acted, question.at)
+        yield _effect(rule, effect)
+    made, most = question.attempt, rule.limits.attempts_per_incident
+    spent = Reason.ATTEMPTS_SPENT if made >= most else None
+    yield Check(f"{made} of {most} attempts were made", spent)
+    yield from limits.check(rule, policy.limits, question)
+    for query in rule.guard_queries:
+        if query in question.guards:
+            yield _guard(query, question)
 
 
-def _ceiling(policy: Policy | None, rule: Rule | None) -> Refusal | None:
-    if policy is None:
-        return Reason.NO_POLICY, "there is no policy, so nothing may be changed"
-    if rule is None:
-        return Reason.NO_POLICY, REASONS[Reason.NO_POLICY]
-    if policy.mode != "act":
-        return Reason.MODE_CEILING, f"the mode of the policy file is {policy.mode}, not act"
-    return None
+def _one_effect(policy: Policy, rule: Rule, question: Question) -> Iterator[Check]:
+    """What is looked at immediately before one effect."""
+    yield _pause(question)
+    for effect in question.effects:
+        yield _effect(rule, effect)
+    yield from limits.check(rule, policy.limits, question)
+    for query in rule.guard_queries:
+        yield _guard(query, question)
 
 
-def _diagnosis(rule: Rule, diagnosis: Diagnosis) -> Refusal | None:
-    if not diagnosis.conclusive:
-        return Reason.INCONCLUSIVE, REASONS[Reason.INCONCLUSIVE]
+def _pause(question: Question) -> Check:
+    if question.paused:
+        return Check("the daemon is paused; `sre-daemon resume` lifts it", Reason.PAUSED)
+    return Check("the daemon is not paused")
+
+
+def _diagnosis(rule: Rule, diagnosis: Diagnosis, engine: str) -> Iterator[Check]:
+    if rule.deterministic:
+        against = None if engine == RUNBOOK_ENGINE else Reason.NOT_DETERMINISTIC
+        yield Check(f"{rule.name} wants the runbook engine; {engine or 'nobody'} was it", against)
+    if diagnosis.conclusive:
+        yield Check("the diagnosis is conclusive")
+    else:
+        yield Check(REASONS[Reason.INCONCLUSIVE], Reason.INCONCLUSIVE)
+    least = rule.require.min_confidence
     # Not `<`: a confidence that is no number must not pass.
-    if not diagnosis.confidence >= rule.require.min_confidence:
-        return Reason.LOW_CONFIDENCE, (
-            f"confidence {diagnosis.confidence:.2f} is below the required "
-            f"{rule.require.min_confidence:.2f}"
+    if diagnosis.confidence >= least:
+        yield Check(f"confidence {diagnosis.confidence:.2f} is at least {least:.2f}")
+    else:
+        yield Check(
+            f"confidence {diagnosis.confidence:.2f} is below the required {least:.2f}",
+            Reason.LOW_CONFIDENCE,
         )
-    if rule.require.evidence and not diagnosis.supported:
-        return Reason.UNSUPPORTED_EVIDENCE, REASONS[Reason.UNSUPPORTED_EVIDENCE]
-    return None
+    if not rule.require.evidence:
+        return
+    if diagnosis.supported:
+        yield Check("its evidence was found in the recorded tool output")
+    else:
+        yield Check(REASONS[Reason.UNSUPPORTED_EVIDENCE], Reason.UNSUPPORTED_EVIDENCE)
 
 
-def _effect(rule: Rule, effect: Effect, trail: list[str]) -> Refusal | None:
+def _effect(rule: Rule, effect: Effect) -> Check:
+    what = effect.describe()
     if any(allow.allows(effect) for allow in rule.allow):
-        trail.append(f"{rule.name} lists: {effect.describe()}")
-        return None
+        return Check(f"{rule.name} lists: {what}")
     if any(allow.covers(effect) for allow in rule.allow):
-        return (
-            Reason.VALUE_OUT_OF_BOUNDS,
-            f"{rule.name} does not allow this value: {effect.describe()}",
-        )
-    return Reason.EFFECT_NOT_ALLOWED, f"{rule.name} does not allow: {effect.describe()}"
+        return Check(f"{rule.name} does not allow this value: {what}", Reason.VALUE_OUT_OF_BOUNDS)
+    return Check(f"{rule.name} does not allow: {what}", Reason.EFFECT_NOT_ALLOWED)
+
+
+def _guard(query: str, question: Question) -> Check:
+    if query not in question.guards:
+        return Check(f"guard was not evaluated: {query}", Reason.NO_DATA)
+    said = question.guards[query]
+    if said is None:
+        return Check(f"guard has no data: {query}", Reason.NO_DATA)
+    if not said:
+        return Check(f"guard does not hold: {query}", Reason.GUARD_FAILED)
+    return Check(f"guard holds: {query}")

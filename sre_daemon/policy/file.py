@@ -1,14 +1,16 @@
 """Loading a policy file, and what to warn about in one that loads."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sre_daemon import documents
 from sre_daemon.errors import PolicyFileError
+from sre_daemon.policy.intervals import NamedIntervals
 from sre_daemon.policy.matchers import Matcher, Operator
-from sre_daemon.policy.model import PolicyDocument, Rule
+from sre_daemon.policy.model import FleetLimits, PolicyDocument, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Policy:
     mode: str
     policies: tuple[Rule, ...]
     digest: str
+    intervals: Mapping[str, NamedIntervals] = field(default_factory=dict)
+    limits: FleetLimits = field(default_factory=FleetLimits)
 
 
 def load(path: Path) -> Policy:
@@ -33,7 +37,11 @@ def parse(text: str, name: str = "policy") -> Policy:
     """Read text; see `load`."""
     document = documents.parse(text, PolicyDocument, name, PolicyFileError)
     return Policy(
-        document.mode, document.policies, hashlib.sha256(text.encode("utf-8")).hexdigest()
+        mode=document.mode,
+        policies=document.policies,
+        digest=hashlib.sha256(text.encode("utf-8")).hexdigest(),
+        intervals={item.name: item for item in document.time_intervals},
+        limits=document.limits,
     )
 
 
@@ -46,7 +54,7 @@ def lint(policy: Policy) -> list[str]:
     """What is allowed but hardly meant: one sentence each."""
     warnings: list[str] = []
     if policy.mode != "act":
-        warnings.append(f"mode is {policy.mode}: nothing is ever changed")
+        warnings.append(f"mode is {policy.mode}: nothing is ever changed without a person")
     for number, rule in enumerate(policy.policies):
         if _contradictory(rule.parsed):
             warnings.append(f"{rule.name}: its matchers contradict each other; it never matches")

@@ -1,174 +1,41 @@
-"""The policy file's language, as strict models. What is not built yet is refused, never ignored.
+"""The policy file's language, as strict models: what is not a word of it is refused, never ignored.
 
 Every list is literal: no wildcard can name a file, a key or a service.
 """
 
-import re
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
-from sre_daemon.domain.effect import (
-    ConfigSet,
-    Effect,
-    PostmortemWrite,
-    ServiceRedeploy,
-    ServiceRestart,
-)
-from sre_daemon.policy.matchers import MAX_VALUE, Matcher, Operator, compile_regex, parse
+from sre_daemon.domain.autonomy import Autonomy
+from sre_daemon.policy.allow import Allow
+from sre_daemon.policy.intervals import NamedIntervals
+from sre_daemon.policy.matchers import Matcher, Operator, parse
+from sre_daemon.policy.part import Part
 from sre_daemon.settings import Duration
 
-NOT_BUILT = {
-    "time_intervals": "time windows",
-    "active_time_intervals": "time windows",
-    "guards": "guards",
-    "approvers": "approvals",
-    "deterministic": "the choice of the engine by policy",
-}
-SERVICE = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
-INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
-NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,9})?", re.ASCII)
+MAX_QUERY = 2000
+LONGEST_MEMORY = timedelta(hours=24)
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Role = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}$")]
+Level = Literal["shadow", "ask", "auto"]
 
 
-class Part(BaseModel):
-    """A frozen part of the file that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def refuse_what_is_not_built(cls, data: Any) -> Any:
-        """Say what is missing instead of calling the key unknown."""
-        if isinstance(data, dict):
-            for key, what in NOT_BUILT.items():
-                if key in data and key not in cls.model_fields:
-                    raise ValueError(
-                        f"{key}: this version does not have {what} yet, and a policy that relies "
-                        "on them is refused instead of being followed without them"
-                    )
-        return data
+def _queries(queries: Sequence[str]) -> Sequence[str]:
+    """A blank query would be an error at the worst moment."""
+    if any(not query.strip() or len(query) > MAX_QUERY for query in queries):
+        raise ValueError("must be a PromQL expression of up to 2,000 characters")
+    return queries
 
 
-class Value(Part):
-    """What the new value may be, as text in the file."""
-
-    type: Literal["integer", "number", "boolean", "string"]
-    """How the text is read."""
-    min: float | None = Field(default=None, allow_inf_nan=False)
-    """Smallest value, included."""
-    max: float | None = Field(default=None, allow_inf_nan=False)
-    """Largest value, included."""
-    enum: tuple[str, ...] | None = None
-    """The only texts that are allowed."""
-    pattern: str | None = Field(default=None, max_length=256)
-    """The whole text must match this expression."""
-
-    @model_validator(mode="after")
-    def bounded(self) -> "Value":
-        """No value may be unbounded."""
-        numeric = self.type in {"integer", "number"}
-        if numeric and self.enum is None and (self.min is None or self.max is None):
-            raise ValueError(f"an {self.type} needs min and max, or enum")
-        if not numeric and (self.min is not None or self.max is not None):
-            raise ValueError(f"min and max make no sense for a {self.type}")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("min is greater than max, so nothing is allowed")
-        if self.type == "string" and self.enum is None and self.pattern is None:
-            raise ValueError("a string needs enum or pattern")
-        if self.pattern is not None:
-            compile_regex(self.pattern)
-        return self
-
-    def allows(self, text: str) -> bool:
-        """Whether this text is within the bounds."""
-        if self.enum is not None and text not in self.enum:
-            return False
-        if self.pattern is not None and (
-            len(text) > MAX_VALUE or compile_regex(self.pattern).fullmatch(text) is None
-        ):
-            return False
-        if self.type == "boolean":
-            return text in {"true", "false"}
-        if self.type == "string":
-            return text.isprintable()
-        form = INTEGER if self.type == "integer" else NUMBER
-        if form.fullmatch(text) is None:
-            return False
-        # An integer beyond 2**53 would be rounded, perhaps into the bounds.
-        number = int(text) if self.type == "integer" else float(text)
-        return (self.min is None or number >= self.min) and (self.max is None or number <= self.max)
-
-
-class AllowConfigSet(Part):
-    """One key of one file may be set."""
-
-    effect: Literal["config.set"]
-    path: str
-    """Below config/, literally."""
-    key: str = Field(min_length=1, max_length=256, pattern=r"^[^\s*?\[\]]+$")
-    """Literally."""
-    value: Value
-    """Bounds of the new value."""
-
-    @field_validator("path")
-    @classmethod
-    def below_config(cls, path: str) -> str:
-        """Only plain paths below config/."""
-        parts = path.split("/")
-        plain = re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", path, re.ASCII)
-        if plain is None or parts[0] != "config" or {".", ".."} & set(parts):
-            raise ValueError("must be a plain path below config/, such as config/api.env")
-        return path
-
-    def covers(self, effect: Effect) -> bool:
-        """Whether it is about the same file and key."""
-        return isinstance(effect, ConfigSet) and (effect.path, effect.key) == (self.path, self.key)
-
-    def allows(self, effect: Effect) -> bool:
-        """Whether the value is within the bounds too."""
-        return (
-            self.covers(effect)
-            and isinstance(effect, ConfigSet)
-            and self.value.allows(effect.after)
-        )
-
-
-class AllowService(Part):
-    """One service may be restarted or redeployed."""
-
-    effect: Literal["service.restart", "service.redeploy"]
-    service: str = Field(pattern=SERVICE)
-    """Literally."""
-
-    def covers(self, effect: Effect) -> bool:
-        """Whether it is this effect on this service."""
-        return (
-            isinstance(effect, ServiceRestart | ServiceRedeploy)
-            and effect.kind == self.effect
-            and effect.service == self.service
-        )
-
-    def allows(self, effect: Effect) -> bool:
-        """The same: there is no value to bound."""
-        return self.covers(effect)
-
-
-class AllowPostmortem(Part):
-    """A post-mortem may be written by the tool server."""
-
-    effect: Literal["postmortem.write"]
-
-    def covers(self, effect: Effect) -> bool:
-        """Whether it is this effect."""
-        return isinstance(effect, PostmortemWrite)
-
-    def allows(self, effect: Effect) -> bool:
-        """The same."""
-        return self.covers(effect)
-
-
-Allow = Annotated[AllowConfigSet | AllowService | AllowPostmortem, Field(discriminator="effect")]
+def _within_memory(duration: timedelta) -> timedelta:
+    """Limits are counted over the last two days."""
+    if duration > LONGEST_MEMORY:
+        raise ValueError("can be 24h at most")
+    return duration
 
 
 class Require(Part):
@@ -195,10 +62,8 @@ class Verify(Part):
     @field_validator("promql")
     @classmethod
     def not_blank(cls, queries: tuple[str, ...]) -> tuple[str, ...]:
-        """A blank condition would be an error at the worst moment."""
-        if any(not query.strip() or len(query) > 2000 for query in queries):
-            raise ValueError("a condition must be a PromQL expression of up to 2,000 characters")
-        return queries
+        """Each must be an expression."""
+        return tuple(_queries(queries))
 
     @model_validator(mode="after")
     def provable(self) -> "Verify":
@@ -225,10 +90,44 @@ class Limits(Part):
     @field_validator("cooldown")
     @classmethod
     def within_history(cls, cooldown: timedelta) -> timedelta:
-        """Limits are counted over the last two days."""
-        if cooldown > timedelta(hours=24):
-            raise ValueError("a cool-down can be 24h at most")
-        return cooldown
+        """What is older is not looked at."""
+        return _within_memory(cooldown)
+
+
+class MinHealthy(Part):
+    """So many must stay healthy while one is being changed."""
+
+    promql: str
+    """How many are healthy now, such as `count(up{job="api-server"} == 1)`."""
+    keep: int = Field(ge=1, le=10_000)
+    """There must be at least one more than this before an effect."""
+
+    @field_validator("promql")
+    @classmethod
+    def not_blank(cls, query: str) -> str:
+        """It must be an expression."""
+        return _queries([query])[0]
+
+    @property
+    def guard(self) -> str:
+        """The guard that says it."""
+        return f"({self.promql}) > {self.keep}"
+
+
+class Promotion(Part):
+    """How a policy earns more autonomy."""
+
+    to: Literal["ask", "auto"]
+    """The highest level that it can earn."""
+    after: int = Field(ge=1, le=1000)
+    """So many verified successes in a row raise it by one level."""
+
+
+class Demotion(Part):
+    """What a failed proof costs."""
+
+    to: Literal["shadow", "ask"] = "ask"
+    """The level after a failed proof, at once; it is never raised by one."""
 
 
 class Rule(Part):
@@ -238,10 +137,22 @@ class Rule(Part):
     """Shown in verdicts and metrics."""
     matchers: tuple[str, ...] = Field(min_length=1)
     """Alertmanager matchers; all must match. One of them must be alertname="…"."""
-    autonomy: Literal["auto"] = "auto"
-    """`ask` and `shadow` are not built yet."""
+    autonomy: Level = "ask"
+    """`shadow`: only says what it would have done; `ask`: when a person agrees; `auto`: alone."""
+    active_time_intervals: tuple[str, ...] = ()
+    """Names of time intervals. At other times `auto` becomes `ask`; without names it never does."""
+    promotion: Promotion | None = None
+    """How it earns more than `autonomy`; without it the file's level is the highest."""
+    demotion: Demotion = Demotion()
+    """What a failed proof costs."""
+    deterministic: bool = False
+    """Only the runbook engine investigates; the diagnosis of a model changes nothing."""
     allow: tuple[Allow, ...] = Field(min_length=1)
     """The only effects that may be applied."""
+    guards: tuple[str, ...] = ()
+    """PromQL, evaluated immediately before each effect; each must return data, and hold."""
+    min_healthy: tuple[MinHealthy, ...] = ()
+    """So many must stay healthy while one is being changed; guards, too."""
     require: Require = Require()
     """What the diagnosis must bring."""
     verify: Verify = Verify()
@@ -250,19 +161,10 @@ class Rule(Part):
     """`rollback` takes the change back first; a person is told in either case."""
     limits: Limits = Limits()
     """How much this policy may do."""
+    approvers: tuple[Role, ...] = ()
+    """Roles or names, one of which must agree under `ask`; without any, whoever may approve."""
 
     _parsed: tuple[Matcher, ...] = PrivateAttr(default=())
-
-    @field_validator("autonomy", mode="before")
-    @classmethod
-    def only_auto(cls, value: object) -> object:
-        """Say what is missing."""
-        if value in {"ask", "shadow"}:
-            raise ValueError(
-                f"{value}: this version does not have approvals and shadow runs yet; use auto, "
-                "or set mode: suggest for the whole file"
-            )
-        return value
 
     @field_validator("matchers")
     @classmethod
@@ -274,6 +176,19 @@ class Rule(Part):
             raise ValueError('one matcher must name the alert: alertname="…"')
         return matchers
 
+    @field_validator("guards")
+    @classmethod
+    def not_blank(cls, guards: tuple[str, ...]) -> tuple[str, ...]:
+        """Each must be an expression."""
+        return tuple(_queries(guards))
+
+    @model_validator(mode="after")
+    def upwards(self) -> "Rule":
+        """A promotion leads up, a demotion down."""
+        if self.promotion and self.ceiling.rank <= Autonomy(self.autonomy).rank:
+            raise ValueError(f"promotion.to must be above autonomy, which is {self.autonomy}")
+        return self
+
     def model_post_init(self, _: object) -> None:
         """Parse once; matching is asked for at every decision."""
         self._parsed = tuple(matcher for text in self.matchers for matcher in parse(text))
@@ -283,6 +198,67 @@ class Rule(Part):
         """The matchers, read."""
         return self._parsed
 
+    @property
+    def ceiling(self) -> Autonomy:
+        """The most that it can have by its record."""
+        return Autonomy(self.promotion.to if self.promotion else self.autonomy)
+
+    @property
+    def guard_queries(self) -> tuple[str, ...]:
+        """The PromQL of everything that must hold immediately before each effect."""
+        return (*self.guards, *(item.guard for item in self.min_healthy))
+
+
+class Concurrent(Part):
+    """Incidents being repaired or proven at once, under all policies together."""
+
+    service: int = Field(default=1, ge=1, le=100)
+    """On one service."""
+    host: int = Field(default=1, ge=1, le=100)
+    """On one host."""
+    fleet: int = Field(default=3, ge=1, le=1000)
+    """In all."""
+
+
+class Storm(Part):
+    """When so much breaks at once that acting alone rests."""
+
+    incidents: int = Field(default=25, ge=2, le=10_000)
+    """So many opened within `within` are a storm."""
+    within: Duration = timedelta(minutes=5)
+    """See `incidents`; at most 24h."""
+    cooldown: Duration = timedelta(minutes=15)
+    """How long after a storm nothing is changed; at most 24h."""
+
+    @field_validator("within", "cooldown")
+    @classmethod
+    def within_history(cls, duration: timedelta) -> timedelta:
+        """What is older is not looked at."""
+        return _within_memory(duration)
+
+
+class FleetLimits(Part):
+    """How much all policies together may do: the blast radius."""
+
+    changes_per_hour: int = Field(default=20, ge=1, le=1000)
+    """Repairs begun in 60 minutes."""
+    concurrent: Concurrent = Concurrent()
+    """Incidents being repaired or proven at once."""
+    target_cooldown: Duration = timedelta(minutes=5)
+    """Shortest time between two incidents' changes of the same target; at most 24h."""
+    storm: Storm = Storm()
+    """When acting rests."""
+    service_label: Label = "service"
+    """The label of an alert that names its service."""
+    host_label: Label = "instance"
+    """The label of an alert that names its host; a port is cut off."""
+
+    @field_validator("target_cooldown")
+    @classmethod
+    def within_history(cls, duration: timedelta) -> timedelta:
+        """What is older is not looked at."""
+        return _within_memory(duration)
+
 
 class PolicyDocument(Part):
     """The whole file."""
@@ -290,16 +266,40 @@ class PolicyDocument(Part):
     version: Literal[1]
     """Of the language."""
     mode: Literal["observe", "suggest", "act"] = "observe"
-    """A ceiling over everything below; only `act` changes anything."""
+    """A ceiling over everything below: `observe` makes it `shadow`, `suggest` makes it `ask`."""
+    time_intervals: tuple[NamedIntervals, ...] = ()
+    """As in Alertmanager; named by `active_time_intervals`."""
+    limits: FleetLimits = FleetLimits()
+    """How much all policies together may do."""
     policies: tuple[Rule, ...] = ()
     """In order: the first that matches decides."""
+
+    @field_validator("time_intervals")
+    @classmethod
+    def distinct_intervals(cls, intervals: tuple[NamedIntervals, ...]) -> Sequence[NamedIntervals]:
+        """A name must mean one thing."""
+        _once("time intervals", [item.name for item in intervals])
+        return intervals
 
     @field_validator("policies")
     @classmethod
     def distinct_names(cls, policies: tuple[Rule, ...]) -> tuple[Rule, ...]:
         """Limits and metrics are kept by name."""
-        names = [rule.name for rule in policies]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise ValueError(f"two policies have the name {', '.join(sorted(twice))}")
+        _once("policies", [rule.name for rule in policies])
         return policies
+
+    @model_validator(mode="after")
+    def known_intervals(self) -> "PolicyDocument":
+        """A policy must not rely on times that nobody wrote down."""
+        known = {item.name for item in self.time_intervals}
+        for rule in self.policies:
+            for name in rule.active_time_intervals:
+                if name not in known:
+                    raise ValueError(f"{rule.name}: there is no time interval {name!r}")
+        return self
+
+
+def _once(what: str, names: Sequence[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"two {what} have the name {', '.join(sorted(twice))}")

@@ -81,13 +81,14 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """A remediation that was begun: what limits are counted from."""
+    """A remediation that was begun: what limits are counted from. `labels` are the incident's."""
 
     incident_id: str
     policy: str
     targets: Sequence[str]
     at: datetime
     active: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -219,6 +220,10 @@ class Store(Protocol):
 
     async def acted(self, since: datetime) -> list[Acted]:
         """Remediations with an intended forward effect since then, and those still active."""
+        ...
+
+    async def opened(self, since: datetime, limit: int = 10_000) -> list[datetime]:
+        """When incidents were opened since then: the newest of them, oldest first."""
         ...
 
     # --- runs

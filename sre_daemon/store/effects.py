@@ -109,7 +109,7 @@ def acted(connection: Connection, since: datetime) -> list[Acted]:
     e, i = t.effects.c, t.incidents.c
     active = i.state.in_(ACTIVE) & (i.attempt == e.attempt)
     wanted = (
-        select(t.effects, i.state.label("incident_state"), i.attempt.label("current"))
+        select(t.effects, i.state.label("incident_state"), i.attempt.label("current"), i.labels)
         .join(t.incidents, i.id == e.incident_id)
         .where(
             e.direction == Direction.FORWARD.value,
@@ -129,6 +129,14 @@ def acted(connection: Connection, since: datetime) -> list[Acted]:
             targets=tuple(row.target for row in found),
             at=rows.moment(min(row.intended_at for row in found)),
             active=found[0].incident_state in ACTIVE and found[0].current == attempt,
+            labels=rows.undump(found[0].labels),
         )
         for (incident_id, attempt), found in grouped.items()
     ]
+
+
+def opened(connection: Connection, since: datetime, limit: int) -> list[datetime]:
+    """When incidents were opened since then: the newest of them, oldest first."""
+    at = t.incidents.c.created_at
+    newest = select(at).where(at >= rows.number(since)).order_by(at.desc()).limit(limit)
+    return sorted(rows.moment(value) for value in connection.execute(newest).scalars())

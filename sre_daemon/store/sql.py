@@ -243,6 +243,10 @@ class SqlStore:
         """See Store."""
         return await self._database.read(lambda c: known_effects.acted(c, since))
 
+    async def opened(self, since: datetime, limit: int = 10_000) -> list[datetime]:
+        """See Store."""
+        return await self._database.read(lambda c: known_effects.opened(c, since, limit))
+
     # --- runs
     async def begin_run(self, run: Run) -> None:
         """See Store."""

@@ -1098,6 +1098,18 @@ async def st97_label_within_another_entry_is_not_found(store: Store) -> None:
     assert len(await store.incidents(label={'my"service': "api"})) == 1
 
 
+async def st98_limits_see_when_incidents_were_opened_and_their_labels(store: Store) -> None:
+    for n, seconds in enumerate((30, 10, 20), start=1):
+        await given(store, numbered(n, created_at=later(seconds)))
+    assert await store.opened(START) == [later(10), later(20), later(30)]
+    assert await store.opened(later(20)) == [later(20), later(30)]
+    assert await store.opened(START, 1) == [later(30)]
+    assert await store.opened(later(31)) == []
+    records = await planned(store, numbered(4, State.REMEDIATING, labels={"service": "api"}))
+    await store.intend(records[0].id, 1, ACTING, later(10))
+    assert [dict(item.labels) for item in await store.acted(START)] == [{"service": "api"}]
+
+
 Behaviour = Callable[[Store], Awaitable[None]]
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(
     item for name, item in list(vars().items()) if name.startswith("st") and name[2:4].isdigit()

@@ -11,21 +11,25 @@ from sre_daemon.cli.main import app
 from sre_daemon.domain.effect import KINDS
 from sre_daemon.domain.verdict import REASONS, Reason
 from sre_daemon.executor import gate
-from sre_daemon.policy import limits
+from sre_daemon.policy import autonomy, limits
+from sre_daemon.policy.allow import AllowConfigSet, AllowPostmortem, AllowService
 from sre_daemon.policy.decide import decide
 from sre_daemon.policy.file import lint, parse
+from sre_daemon.policy.intervals import Interval, NamedIntervals, Times
 from sre_daemon.policy.model import (
-    NOT_BUILT,
-    AllowConfigSet,
-    AllowPostmortem,
-    AllowService,
+    Concurrent,
+    Demotion,
+    FleetLimits,
     Limits,
+    MinHealthy,
     PolicyDocument,
+    Promotion,
     Require,
     Rule,
-    Value,
+    Storm,
     Verify,
 )
+from sre_daemon.policy.value import Value
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
@@ -35,10 +39,20 @@ SECTIONS = {
     "### `allow`": [AllowConfigSet, AllowService, AllowPostmortem],
     "### `value`": [Value],
     "### `require`": [Require],
+    "### `promotion`": [Promotion],
+    "### `demotion`": [Demotion],
+    "### `min_healthy`": [MinHealthy],
     "### `verify`": [Verify],
     "### `limits`": [Limits],
+    "## Time intervals": [NamedIntervals],
+    "### One interval": [Interval],
+    "### `times`": [Times],
+    "## Limits of all policies": [FleetLimits],
+    "### `concurrent`": [Concurrent],
+    "### `storm`": [Storm],
 }
-NESTED = (Require(), Verify(), Limits())
+NESTED = (Require(), Verify(), Limits(), Demotion(), FleetLimits(), Concurrent(), Storm())
+BOUNDED = ("promotion", "min_healthy", "limits", "concurrent", "storm")
 
 
 def rows(section, head):
@@ -66,7 +80,7 @@ def shown(field):
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())
         return f"`{seconds // 60}m`" if seconds % 60 == 0 else f"`{seconds}s`"
-    return f"`{str(value).lower()}`"
+    return f"`{value if isinstance(value, str) else str(value).lower()}`"
 
 
 def test_the_examples_parse_and_are_clean():
@@ -91,12 +105,13 @@ def test_every_key_is_listed_with_its_default():
 
 
 def test_bounds_are_the_ones_of_the_code():
-    meaning = {row[0].strip("`"): row[2] for row in rows("### `limits`", "key | default | meaning")}
-    for key, field in Limits.model_fields.items():
-        low, high = ([getattr(m, name, None) for m in field.metadata] for name in ("ge", "le"))
-        bounds = [value for value in (*low, *high) if value is not None]
-        if bounds:
-            assert meaning[key].endswith(f"; {min(bounds)} to {max(bounds)}.")
+    for section, (model,) in ((f"### `{name}`", SECTIONS[f"### `{name}`"]) for name in BOUNDED):
+        meaning = {row[0].strip("`"): row[2] for row in rows(section, "key | default | meaning")}
+        for key, field in model.model_fields.items():
+            low, high = ([getattr(m, name, None) for m in field.metadata] for name in ("ge", "le"))
+            bounds = [value for value in (*low, *high) if value is not None]
+            if bounds:
+                assert meaning[key].endswith(f"; {min(bounds)} to {max(bounds)}."), key
 
 
 def test_every_effect_is_listed_with_its_keys():
@@ -121,7 +136,7 @@ def named(*modules):
 
 def test_the_table_of_reasons_is_the_one_of_the_code():
     table = rows("## Reasons", "reason | given by | meaning")
-    decision = named(inspect.getmodule(decide), limits)
+    decision = named(inspect.getmodule(decide), limits, autonomy)
     assert {Reason(row[0].strip("`")): row[2] for row in table} == {
         reason: REASONS[reason] for reason in decision | named(gate)
     }
@@ -130,14 +145,6 @@ def test_the_table_of_reasons_is_the_one_of_the_code():
         assert ("decision" in given) is (Reason(reason.strip("`")) in decision)
         if Reason(reason.strip("`")) in named(gate):
             assert "gate" in given
-
-
-def test_what_is_not_built_is_listed():
-    table = rows("## What is refused because it is not built yet", "key | what it would be")
-    listed = {key: row[1] for row in table for key in re.findall(r"`([^`]+)`", row[0])}
-    autonomy = {key for key in listed if key.startswith("autonomy: ")}
-    assert autonomy == {"autonomy: ask", "autonomy: shadow"}
-    assert {key: what for key, what in listed.items() if key not in autonomy} == NOT_BUILT
 
 
 def test_the_commands_print_what_the_page_shows(tmp_path, monkeypatch):

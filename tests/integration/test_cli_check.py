@@ -22,6 +22,7 @@ mode: act
 policies:
   - name: restore-pool
     matchers: ['alertname="PoolExhausted"']
+    autonomy: auto
     allow:
       - effect: config.set
         path: config/api-server.env
@@ -93,7 +94,7 @@ def test_every_mistake_is_named_with_file_line_and_key(shop):
     code, found = check(shop / "settings.yaml")
     reasons = [item["reason"] for item in found["errors"]]
     assert code == 2
-    for place in ("policy.yaml:2: mode", "policy.yaml:10: ", "guardrails.yaml:4: ", "pool.md:2: "):
+    for place in ("policy.yaml:2: mode", "policy.yaml:11: ", "guardrails.yaml:4: ", "pool.md:2: "):
         assert any(place in reason for reason in reasons), place
     assert all(reason.count(".yaml:") <= 1 for reason in reasons)
 

@@ -23,6 +23,7 @@ mode: act
 policies:
   - name: restore-pool
     matchers: ['alertname="PoolExhausted"']
+    autonomy: auto
     allow:
       - effect: config.set
         path: config/a.env

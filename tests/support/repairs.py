@@ -30,6 +30,7 @@ mode: act
 policies:
   - name: pool
     matchers: ['alertname="ApiDbPoolExhausted"']
+    autonomy: auto
     allow:
       - effect: config.set
         path: config/api-server.env
@@ -40,6 +41,7 @@ policies:
     limits: {per_hour: 1, cooldown: 10m, concurrent: 1}
   - name: errors
     matchers: ['alertname="HighErrorRate"']
+    autonomy: auto
     allow: [{effect: service.restart, service: api-server}]
 """
 

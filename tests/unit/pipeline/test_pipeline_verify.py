@@ -37,6 +37,7 @@ mode: act
 policies:
   - name: pool
     matchers: ['alertname="ApiDbPoolExhausted"']
+    autonomy: auto
     allow: [{effect: service.restart, service: api-server}]
     verify: {promql: ['up == 1'], hold: 20s, within: 2m}
     on_failure: %s

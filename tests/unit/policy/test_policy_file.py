@@ -71,7 +71,7 @@ def test_a_good_file_has_no_warning():
 @pytest.mark.parametrize("mode", ["observe", "suggest"])
 def test_a_mode_that_changes_nothing_is_warned_about(mode):
     assert warnings(("one", [A], RESTART), mode=mode) == [
-        f"mode is {mode}: nothing is ever changed"
+        f"mode is {mode}: nothing is ever changed without a person"
     ]
 
 
@@ -143,7 +143,7 @@ def test_a_policy_said_to_be_dead_never_decides(matchers, labels):
 
 def test_the_schema_names_every_part():
     found = schema()
-    assert set(found["properties"]) == {"version", "mode", "policies"}
+    assert set(found["properties"]) == {"version", "mode", "time_intervals", "limits", "policies"}
     assert {"Rule", "Value", "Require", "Verify", "Limits"} <= set(found["$defs"])
 
 

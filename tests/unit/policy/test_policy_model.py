@@ -6,15 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.effect import ConfigSet, PostmortemWrite, ServiceRedeploy, ServiceRestart
 from sre_daemon.errors import PolicyFileError
+from sre_daemon.policy.allow import AllowConfigSet, AllowPostmortem, AllowService
 from sre_daemon.policy.file import parse
-from sre_daemon.policy.model import (
-    AllowConfigSet,
-    AllowPostmortem,
-    AllowService,
-    Value,
-)
+from sre_daemon.policy.value import Value
 from tests.support.factories import SET_POOL
 
 HEAD = """\
@@ -54,7 +51,7 @@ def test_without_a_mode_nothing_is_changed():
 
 def test_defaults_are_the_documented_ones():
     (only,) = parse(rule()).policies
-    assert (only.autonomy, only.on_failure) == ("auto", "rollback")
+    assert (only.autonomy, only.on_failure) == ("ask", "rollback")
     assert (only.require.evidence, only.require.min_confidence) == (True, 0.7)
     assert (only.verify.alerts_resolved, only.verify.promql) == (True, ())
     assert (only.verify.hold, only.verify.within) == (timedelta(seconds=30), timedelta(minutes=5))
@@ -71,29 +68,32 @@ def test_matchers_are_read_in_order():
     ]
 
 
-@pytest.mark.parametrize(
-    ("line", "what"),
-    [
-        ("guards: []", "guards"),
-        ("time_intervals: [office]", "time windows"),
-        ("active_time_intervals: [office]", "time windows"),
-        ("approvers: [ann]", "approvals"),
-        ("deterministic: true", "the choice of the engine by policy"),
-    ],
-)
-def test_what_is_not_built_yet_is_refused_and_says_so(line, what):
-    for text in (rule(line), f"version: 1\n{line}\n"):
-        reason = refused(text)
-        assert f"this version does not have {what} yet" in reason
-        assert reason.startswith("p.yaml:")
-    assert refused(rule(line)).startswith("p.yaml:4: policies.0: ")
+@pytest.mark.parametrize("autonomy", ["shadow", "ask", "auto"])
+def test_each_level_of_autonomy_is_a_word_of_the_language(autonomy):
+    assert parse(rule(f"autonomy: {autonomy}")).policies[0].autonomy == autonomy
 
 
-@pytest.mark.parametrize("autonomy", ["ask", "shadow"])
-def test_other_autonomy_than_auto_is_refused_and_says_so(autonomy):
-    reason = refused(rule("on_failure: rollback", f"autonomy: {autonomy}"))
-    assert reason.startswith("p.yaml:8: policies.0.autonomy: ")
-    assert f"{autonomy}: this version does not have approvals and shadow runs yet" in reason
+def test_a_policy_says_when_by_whom_and_under_what_guard():
+    (only,) = parse(
+        rule(
+            "active_time_intervals: [nights]",
+            "guards: ['up == 1']",
+            "min_healthy: [{promql: 'count(up == 1)', keep: 2}]",
+            "approvers: [sre-oncall, ann@example.org]",
+            "deterministic: true",
+            "promotion: {to: auto, after: 5}",
+            "demotion: {to: shadow}",
+        ).replace(
+            "mode: act\n",
+            "mode: act\ntime_intervals: [{name: nights, time_intervals: "
+            "[{times: [{start_time: '22:00', end_time: '24:00'}]}]}]\n",
+        )
+    ).policies
+    assert only.active_time_intervals == ("nights",)
+    assert only.guard_queries == ("up == 1", "(count(up == 1)) > 2")
+    assert only.approvers == ("sre-oncall", "ann@example.org")
+    assert (only.deterministic, only.promotion.after, only.demotion.to) == (True, 5, "shadow")
+    assert only.ceiling is Autonomy.AUTO
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,15 @@ def test_other_autonomy_than_auto_is_refused_and_says_so(autonomy):
         ("autonomie: auto", "policies.0.autonomie"),
         ("autonomy: always", "policies.0.autonomy"),
         ("on_failure: ignore", "policies.0.on_failure"),
+        ("active_time_intervals: nights", "policies.0.active_time_intervals"),
+        ("guards: [' ']", "policies.0.guards"),
+        ("min_healthy: [{promql: up}]", "policies.0.min_healthy.0.keep"),
+        ("min_healthy: [{promql: '', keep: 1}]", "policies.0.min_healthy.0.promql"),
+        ("approvers: ['ann and bob']", "policies.0.approvers.0"),
+        ("deterministic: maybe", "policies.0.deterministic"),
+        ("promotion: {to: auto}", "policies.0.promotion.after"),
+        ("promotion: {to: shadow, after: 3}", "policies.0.promotion.to"),
+        ("demotion: {to: auto}", "policies.0.demotion.to"),
         ("require: {min_confidence: 1.1}", "policies.0.require.min_confidence"),
         ("require: {min_confidence: -0.1}", "policies.0.require.min_confidence"),
         ("require: {min_confidence: .nan}", "policies.0.require.min_confidence"),

@@ -1,0 +1,70 @@
+"""How much a policy may do by itself now: the file, its record, the time, and the mode. Pure.
+
+Each of them can only lower what the one before it left; only a promotion that the file itself
+promises raises the level that the file begins with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sre_daemon.domain.autonomy import LADDER, Autonomy, lower
+from sre_daemon.domain.verdict import Reason
+from sre_daemon.policy.intervals import NamedIntervals, active
+from sre_daemon.policy.model import Rule
+
+CEILINGS: Mapping[str, Autonomy] = {
+    "observe": Autonomy.SHADOW,
+    "suggest": Autonomy.ASK,
+    "act": Autonomy.AUTO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How far it may go now; `reason` and `text` say what keeps it from going further."""
+
+    autonomy: Autonomy
+    reason: Reason
+    text: str
+
+
+def level(
+    rule: Rule,
+    mode: str,
+    intervals: Mapping[str, NamedIntervals],
+    earned: Mapping[str, Autonomy],
+    at: datetime,
+) -> Level:
+    """The level of this policy at this moment."""
+    filed = Autonomy(rule.autonomy)
+    now = lower(earned.get(rule.name, filed), rule.ceiling)
+    if now.rank < filed.rank:
+        found = Level(now, Reason.DEMOTED, f"autonomy {filed}, but by its record {now}")
+    elif now.rank > filed.rank:
+        found = Level(now, Reason.AUTONOMY, f"autonomy {filed}, and it earned {now}")
+    else:
+        found = Level(now, Reason.AUTONOMY, f"autonomy {now}")
+    if found.autonomy is Autonomy.AUTO and not active(rule.active_time_intervals, intervals, at):
+        names = ", ".join(rule.active_time_intervals)
+        text = f"{found.text}, but only ask outside {names}"
+        found = Level(Autonomy.ASK, Reason.OUTSIDE_WINDOW, text)
+    ceiling = CEILINGS.get(mode, Autonomy.SHADOW)
+    if ceiling.rank < found.autonomy.rank:
+        text = f"{found.text}, but the mode of the file is {mode}: {ceiling}"
+        found = Level(ceiling, Reason.MODE_CEILING, text)
+    return found
+
+
+def promoted(rule: Rule, now: Autonomy, successes: int) -> Autonomy:
+    """The level after so many verified successes in a row at the level `now`."""
+    if rule.promotion is None or successes < rule.promotion.after:
+        return now
+    if now.rank >= rule.ceiling.rank:
+        return now
+    return LADDER[now.rank + 1]
+
+
+def demoted(rule: Rule, now: Autonomy) -> Autonomy:
+    """The level after a failed proof."""
+    return lower(now, Autonomy(rule.demotion.to))
