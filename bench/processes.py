@@ -13,7 +13,7 @@ import psutil
 TOKEN = "bench-webhook-token"
 API = "bench-api-token"
 SETTINGS = """\
-listen: 127.0.0.1:0
+listen: 127.0.0.1:{port}
 data_dir: data
 store: {store}
 prometheus: {{url: '{prometheus}'}}
@@ -77,13 +77,19 @@ def receiver(kind: str, folder: Path) -> Iterator[Measured]:
 
 @contextmanager
 def daemon(
-    folder: Path, *, store: str = "sqlite", prometheus: str = "http://127.0.0.1:1", more: str = ""
+    folder: Path,
+    *,
+    port: int = 0,
+    store: str = "sqlite",
+    prometheus: str = "http://127.0.0.1:1",
+    more: str = "",
+    **environment: str,
 ) -> Iterator[Measured]:
     """The daemon as a user runs it, authentication included."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings.yaml"
-    settings.write_text(SETTINGS.format(store=store, prometheus=prometheus) + more)
+    settings.write_text(SETTINGS.format(port=port, store=store, prometheus=prometheus) + more)
     command = [sys.executable, "-m", "sre_daemon.cli.main", "serve", "--config", str(settings)]
     secrets = {"SRE_DAEMON_WEBHOOK_TOKEN": TOKEN, "SRE_DAEMON_API_TOKEN": API}
-    with started(command, folder, **secrets) as server:
+    with started(command, folder, **secrets, **environment) as server:
         yield server

@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.tool_server import wait_for
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,24 +4,17 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 from stack import postgres
+from tests.support.ports import free_port
 
 NUMBERS = itertools.count()
 # Durable commits, as in production; a test that claims durability must not switch them off.
 SETTINGS = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
-
-
-def free_port():
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:
