@@ -14,6 +14,7 @@ from sre_daemon.observe import Observer
 from sre_daemon.policy.explain import explain
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.store.base import WATCHDOG, Store
+from sre_daemon.store.pauses import Pauses
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ class Control:
     """Over the parts that know."""
 
     store: Store
+    pauses: Pauses
     policy: PolicyFile
     observer: Observer
     clock: Clock
@@ -32,13 +34,13 @@ class Control:
 
     async def pause(self, reason: str, who: str) -> None:
         """From now on nothing is changed; investigations go on. Survives a restart."""
-        await self.store.set_switch("paused", f"{who}: {reason}", self.clock.now())
+        await self.pauses.pause(reason, who, self.clock.now())
         self.metrics.paused.set(1)
         log.warning("paused", reason=reason, who=who)
 
     async def resume(self, reason: str, who: str) -> None:
         """Undo a pause."""
-        await self.store.set_switch("paused", None, self.clock.now())
+        await self.pauses.resume(reason, who, self.clock.now())
         self.metrics.paused.set(0)
         log.warning("resumed", reason=reason, who=who)
 
@@ -48,7 +50,7 @@ class Control:
         return {
             "version": __version__,
             "mode": self._mode(),
-            "paused": await self.store.switch("paused"),
+            "paused": await self.pauses.why(),
             "engine": self.engine,
             "model": self.model,
             "watchdog": await self.store.switch(WATCHDOG),
@@ -87,6 +89,6 @@ class Control:
             self.metrics.queue_depth.labels(severity).set(waiting)
         self.metrics.accepted.set(totals.accepted)
         self.metrics.settled.set(totals.settled)
-        self.metrics.paused.set(await self.store.switch("paused") is not None)
+        self.metrics.paused.set(await self.pauses.why() is not None)
         seen = await self.store.switch(WATCHDOG)
         self.metrics.watchdog.set(datetime.fromisoformat(seen).timestamp() if seen else 0)

@@ -68,6 +68,7 @@ class Metrics:
         self._agent()
         self._changes()
         self._people()
+        self._audit()
         Info("sre_daemon_build", "Version.", registry=self.registry).info({"version": __version__})
 
     def _counter(self, name: str, help_: str, **labels: Iterable[str]) -> Counter:
@@ -271,6 +272,16 @@ class Metrics:
         self.messages_waiting.labels(name)
         self.message_oldest.labels(name)
         self.channel_up.labels(name).set(1)
+
+    def _audit(self) -> None:
+        self.audit_head = self._gauge("audit_lines", "Lines of the audit log, as last signed.")
+        self.audit_anchored = self._gauge(
+            "audit_anchored_timestamp_seconds", "When the audit log was last checked and signed."
+        )
+        self.audit_intact = self._gauge(
+            "audit_intact", "1 while nothing is wrong with the audit log since the last head."
+        )
+        self.audit_intact.set(1)
 
     def tool(self, name: str) -> str:
         """The label value for a tool: its name, or `other`, so that no caller adds series."""

@@ -11,12 +11,14 @@ from sre_daemon.app.foundation import OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
 from sre_daemon.app.people import start_people
+from sre_daemon.app.trust import record_start, start_anchor
 from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
 from sre_daemon.errors import StoreUnavailable
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.settings import Secrets, Settings, check_front_door
+from sre_daemon.store.pauses import Pauses
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.tasks import Tasks, race
 
@@ -87,8 +89,11 @@ class Daemon:
         investigator = investigator_for(base)
         worker = await start_worker(stack, base, investigator, people.notifier)
         intake = await start_intake(stack, base, worker, people)
+        await record_start(base)
+        start_anchor(base, people.notifier)
         control = Control(
             base.store,
+            Pauses(base.database),
             base.policy,
             base.observer,
             clock,

@@ -19,6 +19,7 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Observer
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.settings import Secrets, Settings
+from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.base import Store
 from sre_daemon.store.database import Database
 from sre_daemon.store.place import database
@@ -41,6 +42,7 @@ class Base:
     policy: PolicyFile
     database: Database
     store: Store
+    audit: AuditLog
     observer: Observer
     tools: Path
 
@@ -79,6 +81,7 @@ async def foundation(
         policy=PolicyFile(settings.policy),
         database=place,
         store=store,
+        audit=AuditLog(place),
         observer=observer,
         tools=write_tool_settings(settings, data / "tools.json"),
     )

@@ -23,6 +23,7 @@ async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control
         receiver=base.settings.receiver,
         webhook_token=reveal(base.secrets.webhook_token),
         people=load_people(base.settings, base.secrets),
+        audit=base.audit,
     )
     runner, url = await listen(build(front), base.settings.host, base.settings.port)
     stack.push_async_callback(runner.cleanup)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sre_daemon import __version__
-from sre_daemon.cli import data, incident, output, policy
+from sre_daemon.cli import audit, data, incident, output, policy
 from sre_daemon.cli.client import Declined, connect
 from sre_daemon.cli.options import Config, Json, Reason, Url
 from sre_daemon.errors import ConfigError, DaemonError
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(incident.app, name="incident")
 app.add_typer(policy.app, name="policy")
+app.add_typer(audit.app, name="audit")
 app.command()(data.backup)
 app.command()(data.restore)
 app.command()(data.replay)

@@ -14,6 +14,9 @@ class Kind(StrEnum):
     STEP = "step"  # one tool call or thought of an investigation
     DIAGNOSIS = "diagnosis"
     VERDICT = "verdict"
+    APPROVAL = "approval"  # asked for, answered, expired, void
+    HANDS = "hands"  # a person took the incident over, or gave it back
+    AUTONOMY = "autonomy"  # the policy earned or lost it; what a shadow would have done
     EFFECT = "effect"  # intent, outcome
     VERIFICATION = "verification"
     ROLLBACK = "rollback"

@@ -23,6 +23,7 @@ VARIABLES = {
     "pagerduty_routing_key": "PAGERDUTY_ROUTING_KEY",
     "pagerduty_api_key": "PAGERDUTY_API_KEY",
     "pagerduty_from_email": "PAGERDUTY_FROM_EMAIL",
+    "audit_key": "SRE_DAEMON_AUDIT_KEY",
 }
 # 64 bits, when it is hexadecimal.
 SHORTEST_TOKEN = 16
@@ -49,6 +50,8 @@ class Secrets(Group):
     """PAGERDUTY_API_KEY: lets the channel write notes at PagerDuty's incidents."""
     pagerduty_from_email: str | None = None
     """PAGERDUTY_FROM_EMAIL: in whose name; not secret, but it belongs to the key."""
+    audit_key: SecretStr | None = None
+    """SRE_DAEMON_AUDIT_KEY: signs the heads of the audit log; else a key is made in `data_dir`."""
 
 
 def load_secrets(beside: Path, environ: Mapping[str, str] | None = None) -> Secrets:

@@ -17,6 +17,7 @@ from sre_daemon.settings.intake import (
 from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
 from sre_daemon.settings.people import PersonSettings
 from sre_daemon.settings.traces import TraceSettings
+from sre_daemon.settings.trust import AuditSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
 
 PATH_FIELDS = (
@@ -75,6 +76,8 @@ class Settings(Group):
     """The worker pool."""
     notify: NotifySettings = NotifySettings()
     """Who is told, besides the log and the console."""
+    audit: AuditSettings = AuditSettings()
+    """The audit log."""
     people: tuple[PersonSettings, ...] = ()
     """Who may use the API and the console, besides the holder of SRE_DAEMON_API_TOKEN."""
 

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from sre_daemon.domain.audit import audited
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.notification import Notification, StoredAlert
 from sre_daemon.errors import StoreConflict
-from sre_daemon.store import rows
+from sre_daemon.store import audit, rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.base import WATCHDOG, Correlation, Known, Writes
 from sre_daemon.store.outbox import publish
@@ -147,11 +148,13 @@ def _write_episodes(connection: Connection, episodes: Sequence[StoredAlert]) -> 
 
 
 def add_events(connection: Connection, events: Sequence[TimelineEvent]) -> None:
-    """Append to timelines, and to the news."""
+    """Append to timelines, to the news, and to the audit log what belongs there."""
     if events:
         values = [rows.event_values(event) for event in events]
         connection.execute(insert(t.events), values)
         publish(connection, (), events)
+        # Last, because it takes turns.
+        audit.append(connection, [entry for event in events if (entry := audited(event))])
 
 
 def require_fence(

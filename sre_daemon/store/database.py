@@ -24,8 +24,10 @@ class Database(ABC):
     twice, so it does nothing but read and write."""
 
     @abstractmethod
-    async def open(self) -> None:
+    async def open(self, *, upgrade: bool = True) -> None:
         """Bring the schema to this version and make connections possible.
+
+        Without `upgrade` nothing is changed, and another version is refused.
 
         Raises:
             MigrationFailed: a newer version wrote it, or it cannot be written.

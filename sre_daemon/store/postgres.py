@@ -73,7 +73,7 @@ class PostgresDatabase(Database):
         self._url = url
         self._engine: AsyncEngine | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, upgrade: bool = True) -> None:
         """See Database."""
         engine = create_async_engine(
             self._url,
@@ -90,7 +90,8 @@ class PostgresDatabase(Database):
                 async with engine.begin() as connection:
                     lock = text(f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")
                     await connection.execute(lock)
-                    await connection.run_sync(schema.upgrade)
+                    bring = schema.upgrade if upgrade else schema.require_current
+                    await connection.run_sync(bring)
         finally:
             await engine.dispose()
         self._engine = create_async_engine(

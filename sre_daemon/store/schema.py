@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +24,23 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def require_current(connection: Connection) -> None:
+    """For whoever only looks: the schema must be this version's already.
+
+    Raises:
+        MigrationFailed: it is not.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    ours = ScriptDirectory.from_config(config).get_current_head()
+    theirs = MigrationContext.configure(connection).get_current_revision()
+    if theirs != ours:
+        raise MigrationFailed(
+            f"the store has schema {theirs or 'none'}, and this version has {ours}",
+            "use the version that the daemon runs, or start the daemon of this version first",
+        )
 
 
 @contextmanager

@@ -38,20 +38,22 @@ class SqliteDatabase(Database):
         self._reader: Engine | None = None
         self._threads: ThreadPoolExecutor | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, upgrade: bool = True) -> None:
         """See Database."""
-        await asyncio.to_thread(self._migrate)
+        await asyncio.to_thread(self._migrate, upgrade)
         # Threads of its own: the loop's are shared with whatever else blocks.
         self._threads = ThreadPoolExecutor(READERS + 1, thread_name_prefix="store")
         self._writer = _engine(self._file, "BEGIN IMMEDIATE", 1)
         self._reader = _engine(self._file, "BEGIN", READERS)
 
-    def _migrate(self) -> None:
+    def _migrate(self, upgrade: bool) -> None:
+        if not upgrade and not self._file.exists():
+            raise StoreUnavailable(f"{self._file} does not exist", "check data_dir and store")
         engine = create_engine(f"sqlite:///{self._file}", poolclass=NullPool)
         prepare(engine, "BEGIN IMMEDIATE")
         try:
             with schema.failures(str(self._file)), engine.begin() as connection:
-                schema.upgrade(connection)
+                (schema.upgrade if upgrade else schema.require_current)(connection)
         finally:
             engine.dispose()
 
@@ -112,11 +114,11 @@ class MemoryDatabase(SqliteDatabase):
         super().__init__(Path(self._name))
         self._keeper: sqlite3.Connection | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, upgrade: bool = True) -> None:
         """See Database."""
         # It lives as long as one connection does; those of the pool come and go.
         self._keeper = sqlite3.connect(self._name, uri=True, check_same_thread=False)
-        await super().open()
+        await super().open(upgrade=upgrade)
 
     async def close(self) -> None:
         """See Database."""

@@ -183,6 +183,21 @@ jobs = Table(
     Column("owner", Text, nullable=False),
 )
 
+audit = Table(
+    "audit",
+    metadata,
+    # Given by whoever writes it, so that no number is ever left out.
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
 switches = Table(
     "switches",
     metadata,

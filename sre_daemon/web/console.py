@@ -12,6 +12,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
+from sre_daemon.domain.audit import AuditEntry, AuditKind
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
@@ -141,10 +142,13 @@ async def login(request: web.Request) -> web.Response:
     if person is None:
         context = {"status": None, "failed": True}
         return aiohttp_jinja2.render_template("login.html", request, context, status=401)
+    now = front.clock.now()
+    # Before the cookie: who cannot be recorded does not come in.
+    await front.audit.record(AuditEntry(now, AuditKind.LOGIN, person.name, "logged in"))
     response = web.Response(status=303, headers={"Location": "/"})
     response.set_cookie(
         COOKIE,
-        new_session(token, person, front.clock.now()),
+        new_session(token, person, now),
         max_age=int(SESSION.total_seconds()),
         httponly=True,
         samesite="Strict",

@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from sre_daemon.clock import Clock
+from sre_daemon.domain.audit import AuditEntry
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
@@ -69,6 +70,14 @@ class Reads(Protocol):
         ...
 
 
+class Records(Protocol):
+    """The audit log."""
+
+    async def record(self, *entries: AuditEntry) -> None:
+        """Raises StoreUnavailable."""
+        ...
+
+
 class Controls(Protocol):
     """What a person may ask of the daemon."""
 
@@ -112,6 +121,7 @@ class Front:
     receiver: ReceiverSettings
     webhook_token: str
     people: Mapping[str, Person]
+    audit: Records
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

@@ -16,6 +16,7 @@ from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
+from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from sre_daemon.web.front import Front
@@ -91,7 +92,8 @@ async def front_door(
 ) -> AsyncIterator[Door]:
     """Serve on a free port; `people` by token are known besides the holder of the API token."""
     known = {api_token: Person("api token", Role.ADMIN)} if api_token else {}
-    store = SqlStore(SqliteDatabase(folder / "front.sqlite3"))
+    place = SqliteDatabase(folder / "front.sqlite3")
+    store = SqlStore(place)
     await store.open()
     intake, control, metrics = Recorder(), FixedControl(store), Metrics()
     settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
@@ -105,6 +107,7 @@ async def front_door(
         receiver=settings,
         webhook_token=webhook_token,
         people=known | (people or {}),
+        audit=AuditLog(place),
     )
     runner, url = await listen(build(front), "127.0.0.1", 0)
     try:

@@ -1,0 +1,22 @@
+"""What keeps the record true."""
+
+from sre_daemon import __version__
+from sre_daemon.app.foundation import Base, reveal
+from sre_daemon.domain.audit import DAEMON, AuditEntry, AuditKind
+from sre_daemon.notify.notifier import Notifier
+from sre_daemon.pipeline.anchor import Anchor
+from sre_daemon.store import heads
+
+
+async def record_start(base: Base) -> None:
+    """The first line of this process in the audit log."""
+    data = {"version": __version__, "replica": base.replica}
+    entry = AuditEntry(base.clock.now(), AuditKind.START, DAEMON, "started", data=data)
+    await base.audit.record(entry)
+
+
+def start_anchor(base: Base, notifier: Notifier) -> None:
+    """Check and sign the audit log from now on."""
+    key = heads.key(base.data, reveal(base.secrets.audit_key))
+    anchor = Anchor(base.audit, base.data, key, notifier, base.clock, base.metrics)
+    base.tasks.spawn("anchor", anchor.run(base.settings.audit.anchor.total_seconds()))
