@@ -35,7 +35,7 @@ check: setup
 # Two at a time, one per processor; acceptance waits more than it works.
 test: check
 	@scripts/setup npm
-	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/packages tests/integration -q -n 2 $(FILTER)
+	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/packages tests/integration -q -n 2 --dist loadgroup $(FILTER)
 	$(BIN)/pytest tests/acceptance -q -n 3 $(FILTER)
 
 fmt: setup

@@ -45,10 +45,21 @@ class PrometheusSettings(Group):
 class RuntimeSettings(Group):
     """What runs the services."""
 
-    kind: Literal["supervisor", "none"] = "none"
-    """`supervisor` talks to supervisord; `none` has no logs and can restart nothing."""
+    kind: Literal["supervisor", "docker", "compose", "systemd", "none"] = "none"
+    """`supervisor` talks to supervisord, `docker` and `compose` to a Docker Engine, `systemd` to
+    systemctl; `none` has no logs and can restart nothing."""
     socket: Path | None = None
-    """supervisord's Unix socket."""
+    """Unix socket of supervisord or of the Engine; the Engine's is /var/run/docker.sock by default."""
+    host: str | None = Field(default=None, pattern=r"^tcp://[A-Za-z0-9.-]+:[0-9]{1,5}$")
+    """An Engine's or proxy's address instead of a socket, e.g. tcp://docker-proxy:2375."""
+    project: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Compose's project: only its containers exist for the tools."""
+    file: Path | None = None
+    """The Compose file that redeploys use."""
+    env_file: Path | None = None
+    """The file that fills the Compose file's variables; without one nothing does."""
+    pinned: dict[str, str] = Field(default_factory=dict)
+    """Files and their sha256; a redeploy is refused while one of them is another."""
 
 
 class ToolSettings(Group):
@@ -219,6 +230,7 @@ PATHS = {"HEALTH": "health", "POSTMORTEMS": "postmortems", "DEPLOYMENTS": "deplo
     "REDACTION_KEY": "redaction_key",
 }
 LISTS = {"ALERTMANAGER_URL": "alertmanagers", "SERVICES": "services", "RUNBOOKS": "runbooks"}
+RUNTIME = ("KIND", "SOCKET", "HOST", "PROJECT", "FILE", "ENV_FILE")
 
 
 def _from_environment(environ: Mapping[str, str] | None) -> dict[str, object]:
@@ -234,6 +246,13 @@ def _from_environment(environ: Mapping[str, str] | None) -> dict[str, object]:
         data[field] = [item.strip() for item in environ.get(name, "").split(",") if item.strip()]
     if environ.get("PROMETHEUS_URL"):
         data["prometheus"] = {"url": environ["PROMETHEUS_URL"]}
-    if environ.get("SUPERVISOR_SOCKET"):
+    runtime = {
+        name.lower(): environ[f"RUNTIME_{name}"]
+        for name in RUNTIME
+        if environ.get(f"RUNTIME_{name}")
+    }
+    if runtime:
+        data["runtime"] = runtime
+    elif environ.get("SUPERVISOR_SOCKET"):
         data["runtime"] = {"kind": "supervisor", "socket": environ["SUPERVISOR_SOCKET"]}
     return data

@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.support.engine import running_engine
 from tests.support.postgres import Server
 
 # How long one example takes says more about the machine than about the code. The gate draws the
@@ -20,3 +21,10 @@ def postgres():
     server = Server()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """One Docker Engine for all tests of this process; they carry the xdist group `engine`."""
+    with running_engine() as engine:
+        yield engine

@@ -8,12 +8,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One service now. `started_at` is in UTC, and None when it does not run."""
+    """One service now. `started_at` is in UTC, and None when it does not run.
+
+    `instance` names what runs, where the runtime has such a name: a container's id changes when
+    it is recreated, and not when it is restarted.
+    """
 
     service: str
     running: bool
     started_at: datetime | None
     detail: str
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,24 @@ class LogTail:
 
     lines: Sequence[str]
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a service uses now; a limit of 0 is none."""
+
+    cpu_cores: float
+    memory_bytes: int
+    memory_limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that befell a service: made, started, ended, found unhealthy."""
+
+    at: datetime
+    what: str
+    instance: str
 
 
 class Runtime(Protocol):
@@ -46,6 +69,22 @@ class Runtime(Protocol):
 
         Raises:
             ToolError: the name is not known, or the log cannot be read.
+        """
+        ...
+
+    async def usage(self, service: str) -> Usage:
+        """Its use of processor and memory.
+
+        Raises:
+            ToolError: the name is not known, or the runtime does not measure that.
+        """
+        ...
+
+    async def history(self, service: str, since: datetime, until: datetime) -> Sequence[Happening]:
+        """What the runtime remembers of it, oldest first; nothing when it remembers nothing.
+
+        Raises:
+            ToolError: the name is not known.
         """
         ...
 

@@ -1,9 +1,10 @@
 """No runtime: nothing can be logged, restarted or redeployed, and every call says so."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from mcp_tools.errors import TargetUnavailable
-from mcp_tools.runtimes.base import LogTail, Status
+from mcp_tools.runtimes.base import Happening, LogTail, Status, Usage
 
 
 def _none() -> TargetUnavailable:
@@ -26,6 +27,14 @@ class NoRuntime:
         raise _none()
 
     async def logs(self, service: str, max_bytes: int) -> LogTail:
+        """Refuse."""
+        raise _none()
+
+    async def usage(self, service: str) -> Usage:
+        """Refuse."""
+        raise _none()
+
+    async def history(self, service: str, since: datetime, until: datetime) -> Sequence[Happening]:
         """Refuse."""
         raise _none()
 

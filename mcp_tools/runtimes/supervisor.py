@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcp_tools.errors import ServiceFailed, TargetUnavailable, ToolError
-from mcp_tools.runtimes.base import LogTail, Status
+from mcp_tools.runtimes.base import Happening, LogTail, Status, Usage
 
 if TYPE_CHECKING:
     import httpx
@@ -63,6 +63,19 @@ class Supervisor:
         tails = [await asyncio.to_thread(_tail, path, max_bytes // len(paths)) for path in paths]
         lines = [line for tail in tails for line in tail.lines]
         return LogTail(lines, any(tail.truncated for tail in tails))
+
+    async def usage(self, service: str) -> Usage:
+        """supervisord does not measure."""
+        self._check(service)
+        raise ToolError("supervisord does not measure its programs.", "Use their metrics.")
+
+    async def history(self, service: str, since: datetime, until: datetime) -> Sequence[Happening]:
+        """supervisord remembers the last start only."""
+        status = await self.status(service)
+        started = status.started_at
+        if started is None or not since <= started <= until:
+            return ()
+        return (Happening(started, "start", status.instance),)
 
     async def restart(self, service: str) -> Status:
         """Stop and start."""

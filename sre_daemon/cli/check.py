@@ -93,9 +93,8 @@ def _settings(path: Path, findings: Findings) -> None:
         findings.errors.append(
             ConfigError(f"{path}: config_root: {loaded.config_root} is no directory")
         )
-    if loaded.runtime.kind == "supervisor" and loaded.runtime.socket is None:
-        findings.errors.append(ConfigError(f"{path}: runtime.socket: supervisor needs its socket"))
     _people(path, loaded, findings)
+    _runtime(path, loaded.runtime, findings)
     if policy is not None:
         _together(policy, guardrails, loaded.services, findings)
 
@@ -105,6 +104,23 @@ def _people(path: Path, loaded: settings.Settings, findings: Findings) -> None:
         routes_for(loaded.notify)
     except ConfigError as failure:
         findings.errors.append(ConfigError(f"{path}: {failure.reason}", failure.hint))
+
+
+NEEDED = {"supervisor": ("socket",), "compose": ("project", "file")}
+
+
+def _runtime(path: Path, runtime: settings.RuntimeSettings, findings: Findings) -> None:
+    """What the kind needs must be there, and the files must exist."""
+    for key in NEEDED.get(runtime.kind, ()):
+        if getattr(runtime, key) is None:
+            findings.errors.append(
+                ConfigError(f"{path}: runtime.{key}: {runtime.kind} needs its {key}")
+            )
+    for file in (runtime.file, runtime.env_file, *runtime.pinned):
+        if file is not None and not file.is_file():
+            findings.errors.append(ConfigError(f"{path}: runtime: {file} is no file"))
+    if runtime.kind == "compose" and not runtime.pinned:
+        findings.warnings.append(f"{path}: runtime.pinned is empty, so any Compose file is used")
 
 
 def _together(

@@ -24,7 +24,7 @@ def write_tool_settings(settings: Settings, file: Path) -> Path:
         },
         "alertmanagers": [str(url) for url in settings.alertmanagers],
         "config_root": _text(settings.config_root),
-        "runtime": {"kind": settings.runtime.kind, "socket": _text(settings.runtime.socket)},
+        "runtime": settings.runtime.model_dump(mode="json"),
         "services": list(settings.services),
         "health": _text(settings.health),
         "runbooks": [str(path) for path in settings.runbooks],

@@ -18,6 +18,7 @@ from sre_daemon.settings.environment import (
 )
 from sre_daemon.settings.file import Settings, load
 from sre_daemon.settings.intake import ReceiverSettings
+from sre_daemon.settings.observed import RuntimeSettings
 from sre_daemon.settings.work import WorkerSettings
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "NotifySettings",
     "ReceiverSettings",
     "ReminderSettings",
+    "RuntimeSettings",
     "Secrets",
     "Settings",
     "WorkerSettings",

@@ -121,9 +121,6 @@ def load(path: Path) -> Settings:
     update["people"] = tuple(
         item.model_copy(update={"token_file": base / item.token_file}) for item in settings.people
     )
-    if settings.runtime.socket is not None:
-        update["runtime"] = settings.runtime.model_copy(
-            update={"socket": base / settings.runtime.socket}
-        )
     update["notify"] = beside(settings.notify, base)
+    update["runtime"] = settings.runtime.below(base)
     return settings.model_copy(update=update)

@@ -73,6 +73,17 @@ async def rt08_services_are_the_configured_ones(runtime: Runtime) -> None:
     assert list(runtime.services) == ["steady", "failing"]
 
 
+async def rt09_history_has_the_last_start(runtime: Runtime) -> None:
+    started = (await runtime.restart("steady")).started_at
+    assert started is not None
+    now = datetime.now(UTC)
+    happened = await runtime.history("steady", now - timedelta(minutes=5), now)
+    assert any(abs(item.at - started) < timedelta(seconds=2) for item in happened)
+    assert [item.at for item in happened] == sorted(item.at for item in happened)
+    with pytest.raises(ToolError, match="not a known service"):
+        await runtime.history("other", now, now)
+
+
 BEHAVIOURS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     rt01_status_of_a_running_service_has_its_start_in_utc,
     rt02_status_of_a_dead_service_says_so,
@@ -82,4 +93,5 @@ BEHAVIOURS: tuple[Callable[[Runtime], Awaitable[None]], ...] = (
     rt06_failing_service_is_told_with_its_last_lines,
     rt07_logs_are_whole_lines_oldest_first,
     rt08_services_are_the_configured_ones,
+    rt09_history_has_the_last_start,
 )

@@ -37,6 +37,17 @@ def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
     assert found.runtime.socket == tmp_path / "s.sock"
 
 
+def test_paths_of_a_runtime_are_relative_to_the_file(tmp_path):
+    more = (
+        "runtime:\n  kind: compose\n  project: shop\n  file: compose.yaml\n  env_file: /abs.env\n"
+        f"  pinned: {{compose.yaml: '{'a' * 64}'}}\n"
+    )
+    found = settings(tmp_path, LEAST + more).runtime
+    assert found.file == tmp_path / "compose.yaml"
+    assert found.env_file == Path("/abs.env")
+    assert found.pinned == {tmp_path / "compose.yaml": "a" * 64}
+
+
 @pytest.mark.parametrize(
     ("text", "duration"),
     [

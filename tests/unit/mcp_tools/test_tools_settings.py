@@ -78,6 +78,20 @@ def test_environment_sets_everything():
     assert str(read.backup_folder) == "/data/backups"
 
 
+def test_environment_sets_a_runtime_of_any_kind():
+    read = settings.load(
+        None,
+        {
+            "RUNTIME_KIND": "compose",
+            "RUNTIME_PROJECT": "shop",
+            "RUNTIME_FILE": "/srv/compose.yaml",
+            "RUNTIME_HOST": "tcp://proxy:2375",
+        },
+    ).runtime
+    assert (read.kind, read.project, str(read.file)) == ("compose", "shop", "/srv/compose.yaml")
+    assert read.host == "tcp://proxy:2375"
+
+
 def test_empty_environment_has_defaults():
     read = settings.load(None, {})
     assert str(read.prometheus.url) == "http://127.0.0.1:9090/"
