@@ -7,12 +7,17 @@ from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
 from sre_daemon.settings import load_people
+from sre_daemon.store.feed import Feed
 from sre_daemon.web.front import Front
+from sre_daemon.web.live import Live
 from sre_daemon.web.server import build, listen
 
 
 async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control: Control) -> str:
     """The HTTP server; its address."""
+    feed = Feed(base.database)
+    live = Live(feed, base.clock)
+    base.tasks.spawn("live", live.run())
     front = Front(
         store=base.store,
         intake=intake,
@@ -24,6 +29,9 @@ async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control
         webhook_token=reveal(base.secrets.webhook_token),
         people=load_people(base.settings, base.secrets),
         audit=base.audit,
+        feed=feed,
+        live=live,
+        paused=lambda: base.store.switch("paused"),
     )
     runner, url = await listen(build(front), base.settings.host, base.settings.port)
     stack.push_async_callback(runner.cleanup)

@@ -14,6 +14,7 @@ from sre_daemon.web import openapi, wire
 from sre_daemon.web.auth import check_person
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import BadRequest, NotFound
+from sre_daemon.web.stream import events
 
 MAX_PAGE = 500
 BODY_SECONDS = 10.0
@@ -30,6 +31,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{v1}/incidents/{{id}}/transcript", transcript),
         web.get(f"{v1}/incidents/{{id}}/postmortem", postmortem),
         web.get(f"{v1}/policy/explain", explain),
+        web.get(f"{v1}/events", events),
         web.post(f"{v1}/pause", pause),
         web.post(f"{v1}/resume", resume),
         web.get(f"{v1}/openapi.json", describe),

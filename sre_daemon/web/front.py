@@ -1,6 +1,6 @@
 """What the HTTP front needs of the rest of the daemon: narrow interfaces, filled in by the app."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -18,6 +18,8 @@ from sre_daemon.domain.remediation import EffectRecord
 from sre_daemon.domain.run import Run, ToolCall
 from sre_daemon.metrics import Metrics
 from sre_daemon.settings import ReceiverSettings
+from sre_daemon.web.live import Live
+from sre_daemon.web.live import Reads as Feeds
 
 
 class Accepts(Protocol):
@@ -122,6 +124,9 @@ class Front:
     webhook_token: str
     people: Mapping[str, Person]
     audit: Records
+    feed: Feeds
+    live: Live
+    paused: Callable[[], Awaitable[str | None]]
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

@@ -72,6 +72,12 @@ def document() -> dict[str, Any]:
             "/api/v1/policy/explain": _get(
                 "Which policy decides about an alert.", OBJECT, {"label": "name=value; repeated."}
             ),
+            "/api/v1/events": _get(
+                "What happens, as it happens: server-sent events.",
+                TEXT,
+                {"incident": "Only this one.", "after": "As Last-Event-ID."},
+                kind="text/event-stream",
+            ),
             "/api/v1/pause": _post("Change nothing from now on."),
             "/api/v1/resume": _post("Undo a pause."),
             "/api/v1/openapi.json": _get("This document.", OBJECT),

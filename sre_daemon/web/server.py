@@ -26,6 +26,8 @@ def build(front: Front) -> web.Application:
     app.add_routes(api.routes())
     console.add(app)
     app.on_response_prepare.append(problems.add_headers)
+    # Before open connections are waited for: these would never end by themselves.
+    app.on_shutdown.append(lambda _: front.live.close())
     return app
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+from aiohttp import web
 
 from sre_daemon.clock import SystemClock
 from sre_daemon.domain.notification import Notification
@@ -17,9 +18,12 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.audit import AuditLog
+from sre_daemon.store.feed import Feed
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
+from sre_daemon.tasks import Tasks
 from sre_daemon.web.front import Front
+from sre_daemon.web.live import Live
 from sre_daemon.web.server import build, listen
 
 TOKEN = "webhook-token-9f8e7d"
@@ -54,6 +58,9 @@ class FixedControl:
     async def resume(self, reason, who):
         self.paused = None
 
+    async def is_paused(self):
+        return self.paused
+
     async def ready(self):
         return self.dependencies
 
@@ -84,17 +91,30 @@ class Door:
     control: FixedControl
     store: SqlStore
     metrics: Metrics
+    live: Live
+    front: Front
+    runner: web.AppRunner
 
 
 @asynccontextmanager
 async def front_door(
-    folder: Path, *, webhook_token: str = TOKEN, api_token: str = API_TOKEN, people=None, **receiver
+    folder: Path,
+    *,
+    webhook_token: str = TOKEN,
+    api_token: str = API_TOKEN,
+    people=None,
+    database=None,
+    clock=None,
+    **receiver,
 ) -> AsyncIterator[Door]:
     """Serve on a free port; `people` by token are known besides the holder of the API token."""
     known = {api_token: Person("api token", Role.ADMIN)} if api_token else {}
-    place = SqliteDatabase(folder / "front.sqlite3")
-    store = SqlStore(place)
+    database = database or SqliteDatabase(folder / "front.sqlite3")
+    store = SqlStore(database)
     await store.open()
+    feed, tasks = Feed(database), Tasks()
+    live = Live(feed, clock or SystemClock())
+    tasks.spawn("live", live.run())
     intake, control, metrics = Recorder(), FixedControl(store), Metrics()
     settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
     front = Front(
@@ -102,17 +122,21 @@ async def front_door(
         intake=intake,
         parse=parse,
         control=control,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         metrics=metrics,
         receiver=settings,
         webhook_token=webhook_token,
         people=known | (people or {}),
-        audit=AuditLog(place),
+        audit=AuditLog(database),
+        feed=feed,
+        live=live,
+        paused=control.is_paused,
     )
     runner, url = await listen(build(front), "127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Door(url, http, intake, control, store, metrics)
+            yield Door(url, http, intake, control, store, metrics, live, front, runner)
     finally:
         await runner.cleanup()
+        await tasks.stop()
         await store.close()
