@@ -15,6 +15,7 @@
         TargetUnavailable (retry)          Prometheus, Alertmanager: no answer, or one we cannot read
       NotifyError (retry)
         NotifyRefused                      the same message will never be taken
+      WrongState (409)                     a person asks for what the incident's state does not allow
       InvalidTransition                    a bug; caught only at the top
 
 The class says where, `retryable` says what to do, `hint` tells the person on call the next step.
@@ -156,6 +157,10 @@ class NotifyRefused(NotifyError):
     """The channel does not want this message: sending it again would change nothing."""
 
     retryable = False
+
+
+class WrongState(DaemonError):
+    """What a person asked for does not fit the incident as it is now."""
 
 
 class InvalidTransition(DaemonError):

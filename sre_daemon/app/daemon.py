@@ -16,6 +16,7 @@ from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
 from sre_daemon.errors import StoreUnavailable
+from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.pauses import Pauses
@@ -102,7 +103,8 @@ class Daemon:
             investigator.model,
         )
         base.tasks.spawn("gauges", _gauges(control, clock))
-        url = await start_front(stack, base, intake, control)
+        handover = Handover(base.store, worker, clock)
+        url = await start_front(stack, base, intake, control, handover)
         log.info("ready", url=url, engine=investigator.engine, version=__version__)
         return cls(stack, base.tasks, base.policy, url)
 

@@ -6,6 +6,7 @@ from sre_daemon.app.foundation import Base, reveal
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
+from sre_daemon.pipeline.handover import Handover
 from sre_daemon.settings import load_people
 from sre_daemon.store.feed import Feed
 from sre_daemon.web.front import Front
@@ -13,7 +14,9 @@ from sre_daemon.web.live import Live
 from sre_daemon.web.server import build, listen
 
 
-async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control: Control) -> str:
+async def start_front(
+    stack: AsyncExitStack, base: Base, intake: Intake, control: Control, handover: Handover
+) -> str:
     """The HTTP server; its address."""
     feed = Feed(base.database)
     live = Live(feed, base.clock)
@@ -23,6 +26,7 @@ async def start_front(stack: AsyncExitStack, base: Base, intake: Intake, control
         intake=intake,
         parse=parse,
         control=control,
+        handover=handover,
         clock=base.clock,
         metrics=base.metrics,
         receiver=base.settings.receiver,

@@ -45,7 +45,7 @@ def replay(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Notifications, one JSON per line, or a store or copy of it.",
+            help="Notifications, one JSON per line; an exported incident; a store or copy of it.",
         ),
     ],
     pause: Annotated[float, typer.Option(min=0, help="Seconds between two notifications.")] = 0.0,
@@ -94,6 +94,11 @@ def _recorded(file: Path) -> Iterator[bytes]:
                 yield from copies.bodies(file)
                 return
             opened.seek(0)
+            if opened.readline().strip() == b"{":
+                # A document over several lines: what `incident export` writes.
+                yield from _exported(file)
+                return
+            opened.seek(0)
             for number, line in enumerate(opened, 1):
                 if not line.strip():
                     continue
@@ -104,3 +109,12 @@ def _recorded(file: Path) -> Iterator[bytes]:
                 yield line.strip()
     except OSError as failure:
         raise ConfigError(f"{file}: cannot be read: {failure.strerror}") from None
+
+
+def _exported(file: Path) -> Iterator[bytes]:
+    try:
+        told = json.loads(file.read_bytes())["notifications"]
+        bodies = [json.dumps(item["body"]).encode() for item in told]
+    except (ValueError, LookupError, TypeError):
+        raise ConfigError(f"{file}: no exported incident", "`incident export` writes one") from None
+    yield from bodies

@@ -1,5 +1,6 @@
-"""`incident`: looks at the incidents of a running daemon."""
+"""`incident`: looks at the incidents of a running daemon, and hands them over."""
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -7,9 +8,11 @@ import typer
 
 from sre_daemon.cli import output
 from sre_daemon.cli.client import connect
-from sre_daemon.cli.options import Json, Url
+from sre_daemon.cli.options import Json, Reason, Url
+from sre_daemon.errors import ConfigError
 
-app = typer.Typer(help="Look at incidents.", no_args_is_help=True)
+app = typer.Typer(help="Look at incidents, and hand them over.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="ID", help="Of the incident.")]
 
 
 @app.command("list")
@@ -36,13 +39,13 @@ def incident_list(
 
 @app.command("show")
 def incident_show(
-    name: Annotated[str, typer.Argument(metavar="ID", help="Of the incident.")],
+    name: Name,
     url: Url = "",
     json: Json = False,
 ) -> None:
     """One incident with its timeline."""
     client = connect(url)
-    path = f"/incidents/{quote(name, safe='')}"
+    path = _path(name)
     item = client.get(path)
     events = client.get(f"{path}/timeline")["events"]
     if json:
@@ -62,6 +65,50 @@ def incident_show(
     if item["postmortem"]:
         output.say()
         output.say(item["postmortem"], "post-mortem", 13)
+
+
+@app.command("escalate")
+def incident_escalate(name: Name, reason: Reason, url: Url = "", json: Json = False) -> None:
+    """Take it over: the daemon stops its work on it, before the next effect of a repair too."""
+    _say_moved(connect(url).post(f"{_path(name)}/escalate", {"reason": reason}), json)
+
+
+@app.command("hand-back")
+def incident_hand_back(name: Name, reason: Reason, url: Url = "", json: Json = False) -> None:
+    """Give it back: the daemon investigates anew, and repairs where policy and limits allow it."""
+    _say_moved(connect(url).post(f"{_path(name)}/hand-back", {"reason": reason}), json)
+
+
+@app.command("export")
+def incident_export(
+    name: Name,
+    target: Annotated[
+        Path | None, typer.Option("--output", help="A new file; otherwise it is printed.")
+    ] = None,
+    url: Url = "",
+) -> None:
+    """Everything about it as JSON, with the notifications for `replay`."""
+    whole = connect(url).get(f"{_path(name)}/export")
+    if target is None:
+        output.say_json(whole)
+        return
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(output.as_json(whole))
+    except OSError as failure:
+        raise ConfigError(f"{target}: cannot be written: {failure.strerror}") from None
+    output.say(f"{target}: {len(whole['notifications'])} notifications")
+
+
+def _path(name: str) -> str:
+    return f"/incidents/{quote(name, safe='')}"
+
+
+def _say_moved(item: Any, json: bool) -> None:
+    if json:
+        output.say_json(item)
+    else:
+        output.say(f" {item['title']}", item["state"])
 
 
 def _say_diagnosis(diagnosis: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sre_daemon import __version__
-from sre_daemon.cli import audit, data, incident, output, policy
+from sre_daemon.cli import audit, data, drill, incident, output, policy
 from sre_daemon.cli.client import Declined, connect
 from sre_daemon.cli.options import Config, Json, Reason, Url
 from sre_daemon.errors import ConfigError, DaemonError
@@ -25,6 +25,7 @@ app.add_typer(audit.app, name="audit")
 app.command()(data.backup)
 app.command()(data.restore)
 app.command()(data.replay)
+app.command()(drill.drill)
 
 
 @app.command()

@@ -37,7 +37,12 @@ def say(text: str = "", first: str = "", width: int = 0) -> None:
 
 def say_json(data: Any) -> None:
     """For programs."""
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=True) + "\n")
+    sys.stdout.write(as_json(data))
+
+
+def as_json(data: Any) -> str:
+    """The text that `say_json` prints."""
+    return json.dumps(data, indent=2, ensure_ascii=True) + "\n"
 
 
 def complain(failure: DaemonError) -> None:

@@ -46,6 +46,7 @@ class Event(StrEnum):
     FAILED = "failed"
     CONFIRMED = "confirmed"
     REGRESSED = "regressed"
+    TAKEN_OVER = "taken_over"
     HANDED_BACK = "handed_back"
     CLEARED = "cleared"
     RECURRED = "recurred"
@@ -69,6 +70,13 @@ INCIDENT: Mapping[tuple[State, Event], State] = {
     (State.VERIFYING, Event.CONFIRMED): State.RESOLVED,
     (State.VERIFYING, Event.REGRESSED): State.INVESTIGATING,
     (State.VERIFYING, Event.FAILED): State.ESCALATED,
+    (State.TRIGGERED, Event.TAKEN_OVER): State.ESCALATED,
+    (State.SUPPRESSED, Event.TAKEN_OVER): State.ESCALATED,
+    (State.INVESTIGATING, Event.TAKEN_OVER): State.ESCALATED,
+    (State.DIAGNOSED, Event.TAKEN_OVER): State.ESCALATED,
+    (State.AWAITING_APPROVAL, Event.TAKEN_OVER): State.ESCALATED,
+    (State.REMEDIATING, Event.TAKEN_OVER): State.ESCALATED,
+    (State.VERIFYING, Event.TAKEN_OVER): State.ESCALATED,
     (State.ESCALATED, Event.HANDED_BACK): State.INVESTIGATING,
     (State.TRIGGERED, Event.CLEARED): State.RESOLVED,
     (State.SUPPRESSED, Event.CLEARED): State.RESOLVED,

@@ -75,6 +75,8 @@ class Reason(StrEnum):
     FLAPPING = "flapping"
     STORM = "storm"
     QUIET = "quiet"
+    TAKEN_OVER = "taken_over"
+    HANDED_BACK = "handed_back"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -128,6 +130,8 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.FLAPPING: "The alert comes and goes; another repair would not be worth more.",
         Reason.STORM: "Too many alerts at once to look at each of them.",
         Reason.QUIET: "None of its alerts fires any more.",
+        Reason.TAKEN_OVER: "A person took the incident over.",
+        Reason.HANDED_BACK: "A person gave the incident back to the daemon.",
         Reason.INTERNAL_ERROR: "The daemon failed in a way nobody foresaw.",
     }
 )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sre_daemon.domain.event import TimelineEvent
+from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import Event
 from sre_daemon.domain.verdict import Reason
@@ -52,6 +52,22 @@ class Escalate:
     message: str
     notes: Mapping[str, object] = field(default_factory=dict)
     events: Sequence[TimelineEvent] = ()
+
+
+def move(before: Incident, after: Incident, outcome: Next) -> TimelineEvent:
+    """What the timeline says about a move."""
+    return TimelineEvent(
+        before.id,
+        after.updated_at,
+        Kind.STATE,
+        f"{before.state} -> {after.state}: {outcome.message}",
+        {
+            "from": before.state,
+            "to": after.state,
+            "event": outcome.event,
+            "reason": outcome.reason,
+        },
+    )
 
 
 Outcome = Next | Wait | Retry | Escalate

@@ -20,7 +20,7 @@ from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import DaemonError, InvalidTransition, StoreConflict, StoreUnavailable
 from sre_daemon.metrics import Metrics, exemplar
 from sre_daemon.pipeline.build import FAILING
-from sre_daemon.pipeline.stage import Escalate, Next, Outcome, Retry, Stage, Wait
+from sre_daemon.pipeline.stage import Escalate, Next, Outcome, Retry, Stage, Wait, move
 from sre_daemon.settings import WorkerSettings
 from sre_daemon.store.base import Store
 from sre_daemon.tasks import Tasks, race
@@ -228,23 +228,17 @@ class Worker:
             moved = replace(moved, attempt=outcome.attempt)
         if outcome.policy is not None:
             moved = replace(moved, policy=outcome.policy)
-        event = TimelineEvent(
-            incident.id,
-            now,
-            Kind.STATE,
-            f"{incident.state} -> {moved.state}: {outcome.message}",
-            {
-                "from": incident.state,
-                "to": moved.state,
-                "event": outcome.event,
-                "reason": outcome.reason,
-            },
+        saved = await self._store.save(
+            moved, fence, [*outcome.events, move(incident, moved, outcome)]
         )
-        saved = await self._store.save(moved, fence, [*outcome.events, event])
-        moves = self._metrics.transitions.labels(incident.state, saved.state, outcome.reason)
-        moves.inc(exemplar=exemplar(incident.id))
-        if outcome.event is Event.CONFIRMED:
-            took = (now - incident.created_at).total_seconds()
-            self._metrics.time_to_resolve.observe(took, exemplar(incident.id))
-        await self._on_move(incident, saved, outcome)
+        await self.moved(incident, saved, outcome)
         return saved
+
+    async def moved(self, before: Incident, after: Incident, outcome: Next) -> None:
+        """A move is stored: count it, tell whoever wants to know."""
+        moves = self._metrics.transitions.labels(before.state, after.state, outcome.reason)
+        moves.inc(exemplar=exemplar(before.id))
+        if outcome.event is Event.CONFIRMED:
+            took = (after.updated_at - before.created_at).total_seconds()
+            self._metrics.time_to_resolve.observe(took, exemplar(before.id))
+        await self._on_move(before, after, outcome)

@@ -113,6 +113,12 @@ class Store(Protocol):
         """Store the bytes, apply what `correlation` decides; returns alerts counted by action."""
         ...
 
+    async def notifications(
+        self, since: datetime, until: datetime, limit: int
+    ) -> list[Notification]:
+        """Those received from `since` to `until`, first come first, as they came: `alerts` is empty."""
+        ...
+
     # --- incidents
     async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:
         """Take the most urgent due incident that nobody holds: severity, then age.

@@ -86,6 +86,21 @@ def notification_values(item: Notification) -> Values:
     }
 
 
+def notification(row: Row[Any]) -> Notification:
+    """Its bytes and where they came from; who wants its alerts parses them again."""
+    return Notification(
+        body=bytes(row.body),
+        received_at=moment(row.received_at),
+        tenant=row.tenant,
+        peer=row.peer,
+        group_key=row.group_key,
+        receiver=row.receiver,
+        alerts=(),
+        rejected=tuple(undump(row.rejected)),
+        truncated=row.truncated,
+    )
+
+
 def incident_values(incident: Incident) -> Values:
     """Everything but the lease."""
     return {

@@ -60,6 +60,19 @@ class SqlStore:
 
         return await self._database.write(work)
 
+    async def notifications(
+        self, since: datetime, until: datetime, limit: int
+    ) -> list[Notification]:
+        """See Store."""
+        n = t.notifications.c
+        query = (
+            select(t.notifications)
+            .where(n.received_at >= rows.number(since), n.received_at <= rows.number(until))
+            .order_by(n.id)
+            .limit(limit)
+        )
+        return [rows.notification(row) for row in await self._all(query)]
+
     # --- incidents
     async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:
         """See Store."""

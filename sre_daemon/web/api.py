@@ -136,18 +136,19 @@ async def explain(request: web.Request) -> web.Response:
 async def pause(request: web.Request) -> web.Response:
     """The kill switch."""
     who = check_person(request, Role.APPROVER)
-    await request.app[FRONT].control.pause(await _reason(request), who.name)
+    await request.app[FRONT].control.pause(await reason_of(request), who.name)
     return web.json_response({"paused": True})
 
 
 async def resume(request: web.Request) -> web.Response:
     """Undo a pause; it needs an administrator and a reason."""
     who = check_person(request, Role.ADMIN)
-    await request.app[FRONT].control.resume(await _reason(request), who.name)
+    await request.app[FRONT].control.resume(await reason_of(request), who.name)
     return web.json_response({"paused": False})
 
 
-async def _reason(request: web.Request) -> str:
+async def reason_of(request: web.Request) -> str:
+    """The field of that name; raises BadRequest where there is none."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()

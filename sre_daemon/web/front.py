@@ -71,6 +71,24 @@ class Reads(Protocol):
         """The run's tool calls."""
         ...
 
+    async def notifications(
+        self, since: datetime, until: datetime, limit: int
+    ) -> list[Notification]:
+        """As they came, first come first."""
+        ...
+
+
+class Handovers(Protocol):
+    """Gives incidents to people, and takes them back; both raise WrongState."""
+
+    async def escalate(self, incident_id: str, reason: str, who: str) -> Incident:
+        """It is a person's now."""
+        ...
+
+    async def hand_back(self, incident_id: str, reason: str, who: str) -> Incident:
+        """It is the daemon's again."""
+        ...
+
 
 class Records(Protocol):
     """The audit log."""
@@ -118,6 +136,7 @@ class Front:
     intake: Accepts
     parse: Parse
     control: Controls
+    handover: Handovers
     clock: Clock
     metrics: Metrics
     receiver: ReceiverSettings

@@ -69,6 +69,9 @@ def document() -> dict[str, Any]:
             ),
             f"{one}/transcript": _get("Every tool call of every run.", OBJECT),
             f"{one}/postmortem": _get("The post-mortem.", TEXT, kind="text/markdown"),
+            f"{one}/export": _get("All of it, in a form that `replay` reads.", OBJECT),
+            f"{one}/escalate": _post("It is a person's from now on."),
+            f"{one}/hand-back": _post("The daemon goes on with it."),
             "/api/v1/policy/explain": _get(
                 "Which policy decides about an alert.", OBJECT, {"label": "name=value; repeated."}
             ),

@@ -7,7 +7,14 @@ import aiohttp_jinja2
 import structlog
 from aiohttp import web
 
-from sre_daemon.errors import ConfigError, DaemonError, StoreUnavailable, Unauthorized
+from sre_daemon.errors import (
+    ConfigError,
+    DaemonError,
+    StoreConflict,
+    StoreUnavailable,
+    Unauthorized,
+    WrongState,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +48,9 @@ STATUS: tuple[tuple[type[DaemonError], int], ...] = (
     (Forbidden, 403),
     (NotFound, 404),
     (BadRequest, 400),
+    (WrongState, 409),
     (ConfigError, 409),
+    (StoreConflict, 503),
     (StoreUnavailable, 503),
 )
 CODES = {
@@ -51,7 +60,7 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
-    409: "configuration",
+    409: "conflict",
     413: "too_large",
     500: "internal",
     503: "unavailable",

@@ -1060,6 +1060,19 @@ async def st936_deleting_stops_at_its_limit(store: Store) -> None:
     assert await store.incidents() == []
 
 
+async def st937_notifications_come_back_as_they_came(store: Store) -> None:
+    for n in range(4):
+        sent = notification(alert(), at=later(n), body=b'{"n": %d}' % n, group="g\x00g")
+        await store.accept([sent], fixed())
+    found = await store.notifications(later(1), later(2), 10)
+    assert [(item.body, item.received_at) for item in found] == [
+        (b'{"n": 1}', later(1)),
+        (b'{"n": 2}', later(2)),
+    ]
+    assert (found[0].peer, found[0].tenant, found[0].alerts) == ("127.0.0.1", "default", ())
+    assert [item.body for item in await store.notifications(START, later(9), 1)] == [b'{"n": 0}']
+
+
 # --- the fleet
 
 MINUTE = timedelta(minutes=1)

@@ -15,6 +15,7 @@ from sre_daemon.domain.person import Person, Role
 from sre_daemon.errors import DaemonError
 from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
+from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.audit import AuditLog
@@ -41,6 +42,20 @@ class Recorder:
         if self.failure is not None:
             raise self.failure
         self.accepted.append(notification)
+
+
+@dataclass
+class Heard:
+    """What a worker would be told of moves that people made."""
+
+    moves: list = field(default_factory=list)
+    wakes: int = 0
+
+    async def moved(self, before, after, outcome):
+        self.moves.append((before.state, after.state, outcome.reason))
+
+    def wake(self):
+        self.wakes += 1
 
 
 @dataclass
@@ -89,6 +104,7 @@ class Door:
     http: aiohttp.ClientSession
     intake: Recorder
     control: FixedControl
+    heard: Heard
     store: SqlStore
     metrics: Metrics
     live: Live
@@ -115,13 +131,14 @@ async def front_door(
     feed, tasks = Feed(database), Tasks()
     live = Live(feed, clock or SystemClock())
     tasks.spawn("live", live.run())
-    intake, control, metrics = Recorder(), FixedControl(store), Metrics()
+    intake, control, metrics, heard = Recorder(), FixedControl(store), Metrics(), Heard()
     settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
     front = Front(
         store=store,
         intake=intake,
         parse=parse,
         control=control,
+        handover=Handover(store, heard, clock or SystemClock()),
         clock=clock or SystemClock(),
         metrics=metrics,
         receiver=settings,
@@ -135,7 +152,7 @@ async def front_door(
     runner, url = await listen(build(front), "127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Door(url, http, intake, control, store, metrics, live, front, runner)
+            yield Door(url, http, intake, control, heard, store, metrics, live, front, runner)
     finally:
         await runner.cleanup()
         await tasks.stop()

@@ -37,7 +37,7 @@ def test_each_pair_is_in_the_table_or_raises(table, state, event):
 
 
 def test_incident_table_has_the_designed_size():
-    assert (len(State), len(Event), len(INCIDENT)) == (10, 19, 25)
+    assert (len(State), len(Event), len(INCIDENT)) == (10, 20, 32)
 
 
 def reachable(table, start):
@@ -63,6 +63,12 @@ def test_an_effect_under_way_is_never_cleared():
 
 def test_every_open_state_is_worked_on_or_waits_for_a_person():
     assert {State.ESCALATED, State.AWAITING_APPROVAL} == OPEN - WORKING
+
+
+def test_a_person_can_take_over_whatever_is_not_over():
+    for state in State:
+        over = state in {State.ESCALATED, State.RESOLVED, State.CLOSED}
+        assert ((state, Event.TAKEN_OVER) in INCIDENT) is not over
 
 
 def test_failing_events_lead_to_a_person():
