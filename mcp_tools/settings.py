@@ -62,6 +62,29 @@ class RuntimeSettings(Group):
     """Files and their sha256; a redeploy is refused while one of them is another."""
 
 
+class LokiSettings(Group):
+    """A Loki that has the logs of the services."""
+
+    url: HttpUrl
+    """Base address."""
+    label: str = Field(default="service_name", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+    """The label whose value is the name of a service."""
+    tenant: str = Field(default="", max_length=150, pattern=r"^[A-Za-z0-9_.|-]*$")
+    """Tenant, or several with `|` between them."""
+    token_file: Path | None = None
+    """File with a bearer token."""
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
+    """How long one query may take."""
+
+    def token(self) -> str:
+        """What the token file has.
+
+        Raises:
+            SettingsError: it cannot be read.
+        """
+        return _read(self.token_file).strip() if self.token_file is not None else ""
+
+
 class ToolSettings(Group):
     """Everything the tools may see and touch."""
 
@@ -73,6 +96,10 @@ class ToolSettings(Group):
     """The tree whose `config/` folder may be read, and edited within the guardrails."""
     runtime: RuntimeSettings = RuntimeSettings()
     """What runs the services."""
+    loki: LokiSettings | None = None
+    """Where logs are read; without one, from the runtime."""
+    repository: Path | None = None
+    """A git repository whose log says what changed, e.g. the one of the configuration."""
     services: tuple[str, ...] = ()
     """Services that may be logged, restarted and redeployed; no other name is accepted."""
     health: Path | None = None
@@ -226,6 +253,7 @@ PATHS = {"HEALTH": "health", "POSTMORTEMS": "postmortems", "DEPLOYMENTS": "deplo
     "GUARDRAILS": "guardrails",
     "CONFIG_ROOT": "config_root",
     "BACKUPS": "backups",
+    "REPOSITORY": "repository",
     "POLICY": "policy",
     "REDACTION_KEY": "redaction_key",
 }
@@ -246,6 +274,8 @@ def _from_environment(environ: Mapping[str, str] | None) -> dict[str, object]:
         data[field] = [item.strip() for item in environ.get(name, "").split(",") if item.strip()]
     if environ.get("PROMETHEUS_URL"):
         data["prometheus"] = {"url": environ["PROMETHEUS_URL"]}
+    if environ.get("LOKI_URL"):
+        data["loki"] = {"url": environ["LOKI_URL"]}
     runtime = {
         name.lower(): environ[f"RUNTIME_{name}"]
         for name in RUNTIME

@@ -27,7 +27,20 @@ class Alertmanager:
         Raises:
             ToolError: no member answers; the text has the first failure.
         """
-        answers = await asyncio.gather(*map(self._alerts, self._members), return_exceptions=True)
+        return await self._lists("/api/v2/alerts")
+
+    async def silences(self) -> list[dict[str, Any]]:
+        """The silences of every member that answers, as on the wire.
+
+        Raises:
+            ToolError: no member answers.
+        """
+        return await self._lists("/api/v2/silences")
+
+    async def _lists(self, path: str) -> list[dict[str, Any]]:
+        answers = await asyncio.gather(
+            *(self._list(member, path) for member in self._members), return_exceptions=True
+        )
         lists = [answer for answer in answers if isinstance(answer, list)]
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, ToolError):
@@ -36,8 +49,8 @@ class Alertmanager:
                 raise answer
         return [alert for answer in lists for alert in answer]
 
-    async def _alerts(self, member: JsonClient) -> list[dict[str, Any]]:
-        status, body = await member.get("/api/v2/alerts", {})
+    async def _list(self, member: JsonClient, path: str) -> list[dict[str, Any]]:
+        status, body = await member.get(path, {})
         if not isinstance(body, list):
             raise TargetUnavailable(f"Alertmanager at {member.url} answered {status} and no list.")
         return [item for item in body if isinstance(item, dict)]

@@ -7,10 +7,12 @@ name, small, and UTF-8 text. All functions block: call them in a thread.
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
@@ -20,9 +22,18 @@ RULE = "path_not_allowed"
 FOLDER = "config"
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 8
+MAX_COPIES = 5
 # O_NONBLOCK, because opening a FIFO without it would wait for a writer for ever.
 FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FOLDER_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A copy of a file as it was before a change, and when the change was."""
+
+    at: datetime
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,32 @@ class ConfigTree:
         except OSError:
             return []
         return [f"{FOLDER}/{name}" for name in found[:50]]
+
+    def modified(self) -> list[tuple[str, datetime]]:
+        """The regular files directly in `config/`, and when each was last written."""
+        found = []
+        for path in self.names():
+            with suppress(OSError):
+                status = os.lstat(self._root / path)
+                if stat.S_ISREG(status.st_mode):
+                    found.append((path, datetime.fromtimestamp(status.st_mtime, UTC)))
+        return found
+
+    def kept_copies(self, path: str) -> list[Kept]:
+        """The newest copies of a file, newest first; none when none can be read."""
+        if self._backups is None:
+            return []
+        found = []
+        name = re.compile(re.escape(path.replace("/", "__")) + r"\.[0-9a-f]{16}")
+        with suppress(OSError):
+            copies = [item for item in self._backups.iterdir() if name.fullmatch(item.name)]
+            # Touched when the same content is kept again, so the time is that of the last change.
+            newest = sorted(copies, key=lambda item: item.stat().st_mtime, reverse=True)
+            for copy in newest[:MAX_COPIES]:
+                data = copy.read_bytes()[:MAX_BYTES]
+                at = datetime.fromtimestamp(copy.stat().st_mtime, UTC)
+                found.append(Kept(at, data.decode("utf-8", "replace")))
+        return found
 
     def replace(self, before: ConfigFile, text: str) -> tuple[ConfigFile, str]:
         """Write a new content in one step, if the file is still exactly `before`.
@@ -132,7 +169,7 @@ class ConfigTree:
             try:
                 _write_new(folder, name, before.data, 0o600)
             except FileExistsError:
-                pass  # the same content was kept before
+                os.utime(name, dir_fd=folder)  # the same content was kept before
             finally:
                 os.close(folder)
         except OSError as failure:

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_ANSWER_BYTES = 1 << 20
-MAX_CONCURRENT = 8
+MAX_SAID = 200
+# Forty readings at once must not queue here; what one may cost is bounded elsewhere.
+MAX_CONCURRENT = 64
 
 
 class JsonClient:
     """One endpoint, one shared connection pool. Redirects and proxies are not followed."""
 
-    def __init__(self, name: str, url: str, timeout_seconds: float) -> None:
+    def __init__(
+        self, name: str, url: str, timeout_seconds: float, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.url = url.rstrip("/")
         self._timeout = timeout_seconds
+        self._headers = dict(headers or {})
         self._client: httpx.AsyncClient | None = None
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
@@ -56,7 +61,8 @@ class JsonClient:
         try:
             return answer.status_code, json.loads(body)
         except (ValueError, RecursionError):
-            problem = f"status {answer.status_code} and no JSON"
+            said = " ".join(body[:MAX_SAID].decode("utf-8", "replace").split())
+            problem = f"status {answer.status_code} and no JSON: {said or 'an empty answer'}"
             raise self._unavailable(problem) from None
 
     async def _body(self, answer: "httpx.Response") -> bytes:
@@ -86,7 +92,12 @@ class JsonClient:
                 ssl.create_default_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             )
             self._client = httpx.AsyncClient(
-                timeout=self._timeout, verify=context, trust_env=False, follow_redirects=False
+                timeout=self._timeout,
+                verify=context,
+                trust_env=False,
+                follow_redirects=False,
+                headers=self._headers,
+                limits=httpx.Limits(max_connections=MAX_CONCURRENT),
             )
         return self._client
 

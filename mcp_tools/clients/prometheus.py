@@ -66,6 +66,12 @@ class Prometheus:
                 found[name] = (str(items[0].get("type", "")), str(items[0].get("help", "")))
         return found
 
+    async def cardinality(self, count: int) -> dict[str, int]:
+        """How many series each metric has now, of the metrics with the most."""
+        data = await self._get("/api/v1/status/tsdb", {"limit": str(count)})
+        rows = data.get("seriesCountByMetricName") if isinstance(data, dict) else None
+        return {str(row["name"]): int(row["value"]) for row in rows or ()}
+
     async def alerts(self) -> list[dict[str, Any]]:
         """Pending and firing alerts, as on the wire."""
         data = await self._get("/api/v1/alerts", {})

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from mcp_tools.errors import ToolError
 from mcp_tools.spec import Input, Output, Part, ToolSpec, clean, clip, fit
 from mcp_tools.tools.context import Context
@@ -15,7 +17,11 @@ State = Literal["firing", "pending", "suppressed"]
 
 
 class AlertsInput(Input):
-    """get_alerts takes no arguments."""
+    """Arguments of get_alerts."""
+
+    offset: int = Field(
+        0, ge=0, le=1_000_000, description="Leave out this many of the first alerts; to page on"
+    )
 
 
 class AlertView(Part):
@@ -33,6 +39,15 @@ class AlertView(Part):
     inhibited_by: list[str]
 
 
+class Silence(Part):
+    """A silence that mutes one of the alerts."""
+
+    id: str
+    created_by: str
+    comment: str
+    ends_at: str
+
+
 class Sources(Part):
     """Whether each source answered: "ok", or what went wrong."""
 
@@ -44,8 +59,11 @@ class AlertsOutput(Output):
     """Result of get_alerts; firing before pending before suppressed, longest first."""
 
     sources: Sources
+    total: int
     alerts: list[AlertView]
+    silences: list[Silence]
     truncated: bool
+    next_offset: int | None
 
     def render(self) -> str:
         """A block per alert."""
@@ -66,6 +84,12 @@ class AlertsOutput(Output):
                 lines.append(f"  rule: {alert.expr}")
             lines += [f"  silenced by {name}" for name in alert.silenced_by]
             lines += [f"  inhibited by {name}" for name in alert.inhibited_by]
+        lines += [
+            f"Silence {item.id} by {item.created_by} until {item.ends_at}: {item.comment}"
+            for item in self.silences
+        ]
+        if self.next_offset is not None:
+            lines.append(f"More alerts: offset={self.next_offset}")
         return "\n".join(lines)
 
 
@@ -74,7 +98,8 @@ ALERTS = ToolSpec(
     title="Current alerts",
     description=(
         "List the alerts that are firing or pending now, from Prometheus, with severity, duration, "
-        "current value and the rule's expression, and whether Alertmanager silences or inhibits them. "
+        "current value and the rule's expression, and whether Alertmanager silences (who, why, until when) "
+        "or inhibits them. "
         "Use it to see what else is wrong at the same time, since when, and whether an alert has "
         "cleared after a repair. Example: call it without arguments; then put an alert's expr into "
         "query_metrics to see how it developed."
@@ -84,7 +109,7 @@ ALERTS = ToolSpec(
 )
 
 
-async def get_alerts(context: Context, _arguments: AlertsInput) -> AlertsOutput:
+async def get_alerts(context: Context, arguments: AlertsInput) -> AlertsOutput:
     """Ask all sources at once; a source that fails is named and does not hide the others.
 
     Raises:
@@ -95,6 +120,7 @@ async def get_alerts(context: Context, _arguments: AlertsInput) -> AlertsOutput:
         prometheus.alerts(),
         prometheus.rules(),
         context.alertmanager.alerts(),
+        context.alertmanager.silences(),
         return_exceptions=True,
     )
     lists: list[list[dict[str, Any]]] = []
@@ -102,7 +128,7 @@ async def get_alerts(context: Context, _arguments: AlertsInput) -> AlertsOutput:
         if isinstance(answer, BaseException) and not isinstance(answer, ToolError):
             raise answer
         lists.append(answer if isinstance(answer, list) else [])
-    alerts, _, managed = answers
+    alerts, _, managed, _ = answers
     manager = "ok" if not isinstance(managed, ToolError) else managed.reason
     sources = Sources(
         prometheus="ok" if not isinstance(alerts, ToolError) else alerts.reason,
@@ -110,18 +136,18 @@ async def get_alerts(context: Context, _arguments: AlertsInput) -> AlertsOutput:
     )
     if isinstance(alerts, ToolError) and (manager != "ok" or not context.alertmanager.configured):
         raise alerts
-    return combine(lists, sources, context.now())
+    return combine(lists, sources, context.now(), arguments.offset)
 
 
 def combine(
-    lists: Sequence[Sequence[Mapping[str, Any]]], sources: Sources, now: datetime
+    lists: Sequence[Sequence[Mapping[str, Any]]], sources: Sources, now: datetime, offset: int = 0
 ) -> AlertsOutput:
     """Prometheus' alerts, their rules' expressions and Alertmanager's state as one list.
 
     Alertmanager's labels may have external labels besides, so an alert is found there when its
     labels are a part of the ones there.
     """
-    alerts, rules, managed = lists
+    alerts, rules, managed, silences = lists
     expressions = _expressions(rules)
     states = [(_text(item.get("labels")), item) for item in managed]
     views, matched = [], set()
@@ -138,8 +164,35 @@ def combine(
             views.append(_view({**item, "activeAt": item.get("startsAt")}, labels, [item], "", now))
     order = ["firing", "pending", "suppressed"]
     views.sort(key=lambda view: (order.index(view.state), -(view.duration_seconds or 0), view.name))
-    kept, truncated = fit((view.model_dump() for view in views), BUDGET)
-    return AlertsOutput(sources=sources, alerts=views[: len(kept)], truncated=truncated)
+    rest = views[offset:]
+    kept, more = fit((view.model_dump() for view in rest), BUDGET)
+    shown = rest[: len(kept)]
+    return AlertsOutput(
+        sources=sources,
+        total=len(views),
+        alerts=shown,
+        silences=_silences(silences, {name for view in shown for name in view.silenced_by}),
+        truncated=more,
+        next_offset=offset + len(kept) if more and kept else None,
+    )
+
+
+def _silences(silences: Sequence[Mapping[str, Any]], wanted: set[str]) -> list[Silence]:
+    """Those that mute something that is shown; each once, whichever members have it."""
+    found = {str(item.get("id")): item for item in silences if str(item.get("id")) in wanted}
+
+    def text(item: Mapping[str, Any], name: str) -> str:
+        return clip(clean(str(item.get(name, ""))), MAX_TEXT)
+
+    return [
+        Silence(
+            id=clip(clean(name), MAX_TEXT),
+            created_by=text(item, "createdBy"),
+            comment=text(item, "comment"),
+            ends_at=text(item, "endsAt"),
+        )
+        for name, item in sorted(found.items())
+    ]
 
 
 def _expressions(rules: Sequence[Mapping[str, Any]]) -> dict[frozenset[tuple[str, str]], str]:

@@ -11,7 +11,7 @@ from mcp_tools.errors import TargetUnavailable, ToolError
 from mcp_tools.guard import Guardrails
 from mcp_tools.runtimes import Status
 from mcp_tools.spec import Input, Output, Part, Phase, ToolSpec, clip
-from mcp_tools.tools import deployments, digest
+from mcp_tools.tools import digest, records
 from mcp_tools.tools.context import Context, shielded
 from mcp_tools.tools.logs import CONTAINER_BUDGET, TAIL_BYTES
 
@@ -103,8 +103,7 @@ async def _status(context: Context, name: str) -> Status:
 
 async def _logs(context: Context, command: Command) -> str:
     tail = await context.runtime.logs(command.service, TAIL_BYTES)
-    lines, _ = digest.last(digest.safe(tail.lines), command.tail, CONTAINER_BUDGET)
-    return "\n".join(lines)
+    return "\n".join(digest.last(digest.safe(tail.lines), command.tail, CONTAINER_BUDGET))
 
 
 async def _change(
@@ -132,7 +131,7 @@ async def _redeploy(context: Context, service: str) -> tuple[Status, str]:
     """
     config: dict[str, dict[str, str]] = {}
     if context.settings.config_root is not None:
-        config = await asyncio.to_thread(deployments.snapshot, context.files, service)
+        config = await asyncio.to_thread(records.snapshot, context.files, service)
     try:
         status = await context.runtime.redeploy(service)
     except ToolError:
@@ -149,7 +148,7 @@ async def _record(
         return ""
     time = context.now().isoformat()
     try:
-        await asyncio.to_thread(deployments.record, path, time, service, message, config)
+        await asyncio.to_thread(records.record, path, time, service, message, config)
     except ToolError as failure:
         return str(failure)
     return ""

@@ -10,6 +10,7 @@ from functools import partial
 from mcp_tools import redaction
 from mcp_tools.clients.alertmanager import Alertmanager
 from mcp_tools.clients.files import ConfigTree
+from mcp_tools.clients.loki import Loki
 from mcp_tools.clients.prometheus import Prometheus
 from mcp_tools.errors import ToolError
 from mcp_tools.guard import Guard, Guardrails
@@ -37,6 +38,7 @@ class Context:
     alertmanager: Alertmanager
     runtime: Runtime
     guard: Guard
+    loki: Loki | None = None
     restoring: bool = False
     now: Callable[[], datetime] = utc_now
     # Two writes at once could each see the file as it was before the other.
@@ -94,5 +96,8 @@ async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIte
         stack.push_async_callback(alertmanager.aclose)
         runtime = build(settings)
         stack.push_async_callback(runtime.aclose)
+        loki = Loki(settings.loki) if settings.loki is not None else None
+        if loki is not None:
+            stack.push_async_callback(loki.aclose)
         restoring = phase is Phase.RESTORE
-        yield Context(settings, prometheus, alertmanager, runtime, guard, restoring)
+        yield Context(settings, prometheus, alertmanager, runtime, guard, loki, restoring)

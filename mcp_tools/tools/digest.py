@@ -1,8 +1,10 @@
 """Log lines by level, and what repeats in them: pure functions over hostile text."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from mcp_tools import redaction
@@ -43,6 +45,10 @@ NAMES = {
     **dict.fromkeys(("info", "notice", "log"), Severity.INFO),
     **dict.fromkeys(("debug", "trace"), Severity.OTHER),
 }
+STAMP = re.compile(
+    r"(?<!\d)(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z| ?[+-]\d\d:?\d\d| UTC\b)?",
+    re.ASCII,
+)
 VARIABLE = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{12,64}\b"
     r"|\d+(?:[-:.,T/]\d+)*(?:Z\b|[+]\d\d:?\d\d)?",
@@ -91,19 +97,60 @@ def template(line: str) -> str:
     return clip(VARIABLE.sub("<*>", MASKS.sub(MARK, tidy(line))), MAX_TEMPLATE)
 
 
-def templates(lines: Iterable[str], limit: int) -> list[tuple[str, int]]:
-    """The most frequent templates with their counts."""
-    return Counter(template(line) for line in lines if line.strip()).most_common(limit)
+def templates(lines: Iterable[str], limit: int, budget: int = 4000) -> list[tuple[str, int]]:
+    """The most frequent templates with their counts, in about `budget` characters."""
+    found: list[tuple[str, int]] = []
+    for text, count in Counter(map(template, filter(str.strip, lines))).most_common(limit):
+        budget -= len(text) + 40
+        if budget < 0 and found:
+            break
+        found.append((text, count))
+    return found
 
 
-def last(lines: Sequence[str], count: int, budget: int) -> tuple[list[str], bool]:
-    """The last lines, tidied, at most `count` and about `budget` characters; whether some were
-    left out for the budget."""
+def last(lines: Sequence[str], count: int, budget: int) -> list[str]:
+    """The last lines, tidied, oldest first: at most `count`, and in about `budget` characters."""
     kept: list[str] = []
     for line in reversed(lines[-count:]):
         shown = tidy(line)
-        budget -= len(shown) + 4
+        budget -= len(json.dumps(shown)) + 2
         if budget < 0 and kept:
-            return kept[::-1], True
+            break
         kept.append(shown)
-    return kept[::-1], False
+    return kept[::-1]
+
+
+def moment(line: str) -> float | None:
+    """The time that a line begins with, in Unix seconds; without a zone it is UTC."""
+    match = STAMP.search(line[:HEAD])
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    try:
+        at = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]}{_zone(zone)}")
+    except ValueError:
+        return None
+    return at.timestamp()
+
+
+def _zone(text: str | None) -> str:
+    zone = (text or "Z").strip()
+    return "Z" if zone == "UTC" else zone
+
+
+def within(
+    rows: Iterable[tuple[Severity, str]], start: float, end: float
+) -> tuple[list[tuple[Severity, str]], bool]:
+    """The rows between two times; one without a time belongs to the one before.
+
+    Returns:
+        The rows, and whether any line had a time at all. Without one, nothing can be left out.
+    """
+    kept, stamped, inside = [], False, True
+    for row in rows:
+        at = moment(row[1])
+        if at is not None:
+            stamped, inside = True, start <= at <= end
+        if inside:
+            kept.append(row)
+    return kept, stamped

@@ -184,7 +184,7 @@ async def get_service_health(context: Context, _arguments: HealthInput) -> Healt
     health = await asyncio.to_thread(read_yaml, path, HealthFile) if path else BUILT_IN
     pairs = [(service.name, check) for service in health.services for check in service.checks]
     measured = await asyncio.gather(*(_measure(context, name, check) for name, check in pairs))
-    return judge(measured)
+    return judge(measured, context.settings.services if path is None else ())
 
 
 async def _measure(context: Context, service: str, check: Check) -> _Measured:
@@ -222,8 +222,8 @@ def _worse(check: Check, one: float | None, other: float | None) -> float | None
     return max(one, other, key=lambda value: order.index(check.judge(value)))
 
 
-def judge(measured: Sequence[_Measured]) -> HealthOutput:
-    """The verdicts."""
+def judge(measured: Sequence[_Measured], expected: Sequence[str] = ()) -> HealthOutput:
+    """The verdicts. An expected service that no query knows is unknown, not left out."""
     rows: dict[str, list[CheckResult]] = {}
     issues: list[str] = []
     for item in measured:
@@ -237,14 +237,25 @@ def judge(measured: Sequence[_Measured]) -> HealthOutput:
             rows.setdefault(service, []).append(result)
             if result.status is not Level.OK and not item.problem:
                 issues.append(_issue(service, item.check, result))
+    for service in expected:
+        if service not in rows:
+            rows[service] = []
+            issues.append(f"{service}: no series has its name")
     services = [
         ServiceHealth(service=name, verdict=_verdict(checks), checks=checks)
         for name, checks in rows.items()
     ]
-    statuses = [check for checks in rows.values() for check in checks]
     return HealthOutput(
-        verdict=_verdict(statuses), services=services[:MAX_SERVICES], issues=issues[:MAX_ISSUES]
+        verdict=_worst([item.verdict for item in services]),
+        services=services[:MAX_SERVICES],
+        issues=issues[:MAX_ISSUES],
     )
+
+
+def _worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of all services; nothing measured is unknown."""
+    order = [Verdict.CRITICAL, Verdict.DEGRADED, Verdict.UNKNOWN, Verdict.HEALTHY]
+    return min(verdicts, key=order.index, default=Verdict.UNKNOWN)
 
 
 def _result(check: Check, value: float | None) -> CheckResult:

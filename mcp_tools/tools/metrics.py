@@ -1,5 +1,6 @@
 """query_metrics and list_metrics: Prometheus as it is, bounded."""
 
+import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -37,6 +38,9 @@ class QueryInput(Input):
     step: str | float | None = Field(
         None, description="Distance of the points, e.g. 15s. Default: 60 points over the range."
     )
+    offset: int = Field(
+        0, ge=0, le=1_000_000, description="Leave out this many of the first series; to page on"
+    )
 
 
 class Series(Part):
@@ -56,6 +60,7 @@ class QueryOutput(Output):
     empty: bool
     truncated: bool
     series: list[Series]
+    next_offset: int | None
 
     def render(self) -> str:
         """One line per series."""
@@ -67,7 +72,10 @@ class QueryOutput(Output):
             points = f" ({len(series.values)} points)" if series.values is not None else ""
             lines.append(f"{_name(series.labels)} = {value}{points}")
         if self.truncated:
-            lines.append("More was left out: aggregate, add matchers, or use topk.")
+            more = (
+                "" if self.next_offset is None else f", or page on with offset={self.next_offset}"
+            )
+            lines.append(f"More was left out: aggregate, add matchers, use topk{more}.")
         return "\n".join(lines)
 
 
@@ -101,7 +109,7 @@ async def query_metrics(context: Context, arguments: QueryInput) -> QueryOutput:
             raise ToolError("end and step need start.", "Give start, e.g. now-15m.")
         promql.check(query)
         at = _moment(arguments.time, context)
-        return _output(query, await context.prometheus.query(query, at))
+        return _output(arguments, await context.prometheus.query(query, at))
     if arguments.time is not None:
         raise ToolError("time and start exclude each other.", "Give one of them.")
     now = context.now().timestamp()
@@ -116,20 +124,21 @@ async def query_metrics(context: Context, arguments: QueryInput) -> QueryOutput:
     if step < 1:
         raise ToolError("The step is shorter than 1 s.", "Use 1s or more.")
     promql.check(query, (end - start) / step)
-    return _output(query, await context.prometheus.query_range(query, start, end, step))
+    return _output(arguments, await context.prometheus.query_range(query, start, end, step))
 
 
 def _moment(value: str | float | None, context: Context) -> float | None:
     return None if value is None else promql.moment(str(value), context.now())
 
 
-def _output(query: str, answer: Answer) -> QueryOutput:
+def _output(arguments: QueryInput, answer: Answer) -> QueryOutput:
     items = answer.data if isinstance(answer.data, list) else []
+    offset = arguments.offset
     shortened = False
     match answer.kind:
         case "vector" | "matrix" as kind:
             limit = max(2, MAX_POINTS // max(1, min(len(items), MAX_SERIES)))
-            found = [_series(item, limit) for item in items[:MAX_SERIES]]
+            found = [_series(item, limit) for item in items[offset : offset + MAX_SERIES]]
             shortened = any(len(item.get("values", ())) > limit for item in items)
         case "scalar" as kind:
             items = [items]
@@ -139,14 +148,17 @@ def _output(query: str, answer: Answer) -> QueryOutput:
             found = [Series(labels={"string": clip(answer.data[1], MAX_LABEL)}, value=None)]
         case _:
             raise ToolError(f"Prometheus answered the unknown type {clip(answer.kind, 40)!r}.")
-    kept, cut = fit((item.model_dump(exclude_unset=True) for item in found), BUDGET)
+    kept, _ = fit((item.model_dump(exclude_unset=True) for item in found), BUDGET)
+    after = offset + len(kept)
+    more = answer.kind in {"vector", "matrix"} and after < len(items)
     return QueryOutput(
-        query=query,
+        query=arguments.promql,
         kind=kind,
         count=len(items),
         empty=not items,
-        truncated=cut or shortened or len(items) > len(found),
+        truncated=more or shortened,
         series=found[: len(kept)],
+        next_offset=after if more and kept else None,
     )
 
 
@@ -177,14 +189,18 @@ class ListInput(Input):
     """Arguments of list_metrics."""
 
     match: str | None = Field(None, description="Only names that contain this text, e.g. db_")
+    offset: int = Field(
+        0, ge=0, le=1_000_000, description="Leave out this many of the first names; to page on"
+    )
 
 
 class Metric(Part):
-    """One metric."""
+    """One metric. `series` is how many it has now, null where Prometheus does not say."""
 
     name: str
     type: str
     help: str
+    series: int | None
 
 
 class ListOutput(Output):
@@ -192,15 +208,18 @@ class ListOutput(Output):
 
     total: int
     groups: dict[str, list[Metric]]
+    next_offset: int | None
 
     def render(self) -> str:
         """A list per group."""
         lines = [f"{self.total} metrics"]
         for group, metrics in self.groups.items():
             lines.append(f"{group}:")
-            lines += [f"  {item.name} ({item.type or 'untyped'}) {item.help}" for item in metrics]
-        if sum(map(len, self.groups.values())) < self.total:
-            lines.append("More was left out: give match.")
+            for item in metrics:
+                size = "" if item.series is None else f", {item.series} series"
+                lines.append(f"  {item.name} ({item.type or 'untyped'}{size}) {item.help}")
+        if self.next_offset is not None:
+            lines.append(f"More was left out: give match, or offset={self.next_offset}.")
         return "\n".join(lines)
 
 
@@ -208,7 +227,8 @@ LIST = ToolSpec(
     name="list_metrics",
     title="List metrics",
     description=(
-        "List the names of the metrics that Prometheus has, grouped by category, with type and help. "
+        "List the names of the metrics that Prometheus has, grouped by category, with type, help and "
+        "number of series. "
         "Use it before writing a query on a metric that you have not seen, so that you never guess "
         'names. Examples: match="db_" for the database pool, match="http_" for requests; without '
         "match for all."
@@ -227,27 +247,49 @@ GROUPS = {
 }
 SUFFIXES = ("_total", "_bucket", "_sum", "_count", "_created")
 MAX_HELP = 100
+MAX_CARDINALITY = 10_000
 
 
 async def list_metrics(context: Context, arguments: ListInput) -> ListOutput:
-    """Names and metadata together, grouped."""
-    names = await context.prometheus.metric_names()
+    """Names, metadata and cardinality together, grouped."""
+    names, metadata, sizes = await asyncio.gather(
+        context.prometheus.metric_names(),
+        context.prometheus.metadata(),
+        _sizes(context),
+    )
     if arguments.match:
         names = [name for name in names if arguments.match.lower() in name.lower()]
-    metadata = await context.prometheus.metadata()
-    kept, _ = fit((_describe(name, metadata).model_dump() for name in names), BUDGET)
+    rest = names[arguments.offset :]
+    kept, more = fit((_describe(name, metadata, sizes).model_dump() for name in rest), BUDGET)
     groups: dict[str, list[Metric]] = {}
     for item in kept:
         groups.setdefault(_group(item["name"]), []).append(Metric.model_validate(item))
     order = [*GROUPS, "Other"]
     return ListOutput(
-        total=len(names), groups=dict(sorted(groups.items(), key=lambda g: order.index(g[0])))
+        total=len(names),
+        groups=dict(sorted(groups.items(), key=lambda g: order.index(g[0]))),
+        next_offset=arguments.offset + len(kept) if more and kept else None,
     )
 
 
-def _describe(name: str, metadata: Mapping[str, tuple[str, str]]) -> Metric:
+async def _sizes(context: Context) -> dict[str, int]:
+    """Series per metric; a Prometheus that does not tell is no reason to list nothing."""
+    try:
+        return await context.prometheus.cardinality(MAX_CARDINALITY)
+    except ToolError:
+        return {}
+
+
+def _describe(
+    name: str, metadata: Mapping[str, tuple[str, str]], sizes: Mapping[str, int]
+) -> Metric:
     kind, text = next((metadata[key] for key in _families(name) if key in metadata), ("", ""))
-    return Metric(name=clip(clean(name), MAX_LABEL), type=kind, help=clip(clean(text), MAX_HELP))
+    return Metric(
+        name=clip(clean(name), MAX_LABEL),
+        type=clip(clean(kind), MAX_LABEL),
+        help=clip(clean(text), MAX_HELP),
+        series=sizes.get(name),
+    )
 
 
 def _families(name: str) -> Iterable[str]:

@@ -27,7 +27,18 @@ DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+", re.ASCII)
 PART = re.compile(r"([0-9]+)(ms|[smhdwy])", re.ASCII)
 NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-OPERATORS = {"and", "or", "unless", "bool", "atan2", "offset", "by", "without", "on", "ignoring"}
+OPERATORS = {
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "atan2",
+    "offset",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+} | {*("group_left", "group_right", "default", "if", "ifnot")}
 NARROW = "Narrow the query."
 
 

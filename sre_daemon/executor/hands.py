@@ -10,6 +10,7 @@ from pathlib import Path
 from sre_daemon.domain.remediation import Direction
 from sre_daemon.executor.executor import Hands, Result
 from sre_daemon.settings import Settings
+from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.toolclient import ToolServer, ToolSession, open_session
 
 PHASES = {Direction.FORWARD: "remediate", Direction.ROLLBACK: "restore"}
@@ -32,10 +33,19 @@ def write_tool_settings(settings: Settings, file: Path) -> Path:
         "deployments": _text(settings.deployments),
         "guardrails": _text(settings.guardrails),
         "policy": _text(settings.policy),
+        "repository": _text(settings.repository),
+        "loki": _loki(settings.loki),
     }
     file.touch(mode=0o600)
     file.write_text(json.dumps(data), encoding="utf-8")
     return file
+
+
+def _loki(loki: LokiSettings | None) -> dict[str, object] | None:
+    if loki is None:
+        return None
+    data = loki.model_dump(mode="json", exclude={"timeout"})
+    return data | {"timeout_seconds": loki.timeout.total_seconds()}
 
 
 def _text(path: Path | None) -> str | None:

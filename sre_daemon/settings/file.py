@@ -16,6 +16,7 @@ from sre_daemon.settings.intake import (
 )
 from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
 from sre_daemon.settings.people import PersonSettings
+from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.settings.traces import TraceSettings
 from sre_daemon.settings.trust import AuditSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
@@ -27,6 +28,7 @@ PATH_FIELDS = (
     "policy",
     "guardrails",
     "health",
+    "repository",
 )
 
 
@@ -50,6 +52,10 @@ class Settings(Group):
     """What runs the services."""
     services: tuple[str, ...] = ()
     """Services that may be logged, restarted and redeployed; no other name is accepted."""
+    loki: LokiSettings | None = None
+    """Where the tools read logs; without one, from the runtime."""
+    repository: Path | None = None
+    """A git repository whose log tells the tools what changed, e.g. the one of the configuration."""
     deployments: Path | None = None
     """JSON-lines file of recorded deploys; redeploys by the daemon are added to it."""
     policy: Path | None = None
@@ -123,4 +129,6 @@ def load(path: Path) -> Settings:
     )
     update["notify"] = beside(settings.notify, base)
     update["runtime"] = settings.runtime.below(base)
+    if settings.loki is not None:
+        update["loki"] = settings.loki.below(base)
     return settings.model_copy(update=update)

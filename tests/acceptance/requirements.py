@@ -159,15 +159,19 @@ ROWS: Mapping[int, Row] = {
     ),
     37: row(
         "`get_container_logs` takes listed services only.",
-        "integration/test_tools_reports.py::test_logs_are_filtered_counted_masked_and_small",
+        "integration/test_tools_logs.py::test_lines_are_filtered_counted_and_masked",
+    ),
+    38: row(
+        "`get_container_logs` gives 50 lines unless said, 200 at most.",
+        "integration/test_tools_logs.py::test_fifty_raw_lines_by_default_and_two_hundred_at_most",
     ),
     41: row(
         "`level` of `get_logs` filters.",
-        "integration/test_tools_reports.py::test_logs_are_filtered_counted_masked_and_small",
+        "integration/test_tools_logs.py::test_lines_are_filtered_counted_and_masked",
     ),
     42: row(
         "`lines` of `get_logs` is 20 unless said, 100 at most.",
-        "integration/test_tools_reports.py::test_logs_are_filtered_counted_masked_and_small",
+        "integration/test_tools_logs.py::test_twenty_lines_by_default_and_a_hundred_at_most",
     ),
     43: row(
         "`get_alerts` returns firing and pending alerts with severity and duration.",
@@ -323,7 +327,6 @@ OPEN: Mapping[int, str] = {
     24: "the suggested query computes the error ratio by service",
     35: "commands end after 60 s and leave no process",
     36: "a command's result has output, error output and exit code; not zero is an error",
-    38: "`get_container_logs` gives 50 lines unless said, 200 at most",
     39: "the difference between restart and redeploy is explained to the agent",
     40: "`get_logs` serves api-server, payment-svc, auth-svc and postgres",
     44: "`get_alerts` is empty on a healthy system and again after the repair",

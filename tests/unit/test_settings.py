@@ -37,6 +37,13 @@ def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
     assert found.runtime.socket == tmp_path / "s.sock"
 
 
+def test_paths_of_further_sources_are_relative_to_the_file(tmp_path):
+    more = "repository: .\nloki: {url: 'http://127.0.0.1:3100', token_file: loki.token}\n"
+    found = settings(tmp_path, LEAST + more)
+    assert found.repository == tmp_path
+    assert found.loki.token_file == tmp_path / "loki.token"
+
+
 def test_paths_of_a_runtime_are_relative_to_the_file(tmp_path):
     more = (
         "runtime:\n  kind: compose\n  project: shop\n  file: compose.yaml\n  env_file: /abs.env\n"

@@ -4,7 +4,17 @@ import time
 
 from mcp_tools.redaction import hide
 from mcp_tools.spec import clean, fit
-from mcp_tools.tools.digest import Severity, last, leveled, severity, template, templates, tidy
+from mcp_tools.tools.digest import (
+    Severity,
+    last,
+    leveled,
+    moment,
+    severity,
+    template,
+    templates,
+    tidy,
+    within,
+)
 
 
 def test_levels_of_common_formats_are_known():
@@ -46,10 +56,32 @@ def test_lines_with_different_secrets_have_one_template():
 
 def test_last_lines_respect_count_and_budget():
     lines = [f"line {n}" for n in range(1000)]
-    assert last(lines, 3, 10_000) == (["line 997", "line 998", "line 999"], False)
-    kept, cut = last(["x" * 5000] * 100, 100, 2000)
-    assert cut
+    assert last(lines, 3, 10_000) == ["line 997", "line 998", "line 999"]
+    kept = last(["x" * 5000] * 100, 100, 2000)
     assert sum(map(len, kept)) < 2500
+
+
+def test_times_of_common_formats_are_read():
+    noon = 1767268800.0
+    for line in (
+        "2026-01-01T12:00:00Z ERROR x",
+        "2026-01-01 12:00:00,500 ERROR x",
+        "2026-01-01 12:00:00.123456789 UTC [1] LOG: x",
+        "[2026-01-01T14:00:00+02:00] x",
+        "2026-01-01T10:00:00-0200 x",
+        'ts=2026-01-01T12:00:00.000Z level=info msg="x"',
+    ):
+        assert int(moment(line)) == noon, line
+    for line in ("no time", "2026-13-01T12:00:00Z", "12026-01-01T12:00:00", "2026-01-01", ""):
+        assert moment(line) is None, line
+
+
+def test_lines_without_a_time_belong_to_the_one_before():
+    rows = leveled(["2026-01-01T12:00:00Z a", "b", "2026-01-01T12:00:09Z c", "d"])
+    kept, stamped = within(rows, 1767268805, 1767268900)
+    assert [line for _, line in kept] == ["2026-01-01T12:00:09Z c", "d"]
+    assert stamped
+    assert within(leveled(["x", "y"]), 0, 1) == (leveled(["x", "y"]), False)
 
 
 def test_hostile_characters_become_visible():

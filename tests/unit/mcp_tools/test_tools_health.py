@@ -75,3 +75,14 @@ def test_below_checks_compare_the_other_way():
         "warning",
         "critical",
     ]
+
+
+def test_a_configured_service_without_series_is_unknown_and_named():
+    well = _Measured(CHECKS["up"], {"api": 1.0})
+    output = judge([well], ("api", "pay"))
+    assert output.verdict is Verdict.UNKNOWN
+    assert {item.service: item.verdict for item in output.services} == {
+        "api": Verdict.HEALTHY,
+        "pay": Verdict.UNKNOWN,
+    }
+    assert output.issues == ["pay: no series has its name"]

@@ -46,6 +46,8 @@ def test_ordinary_queries_pass(query):
         ('{__name__=~".+"}', "reads everything"),
         ('count({__name__=~".+"})', "reads everything"),
         ('up or {__name__=~".+"}', "reads everything"),
+        ('up * on (a) group_left {__name__=~".+"}', "reads everything"),
+        ('up unless {__name__=~".+"}', "reads everything"),
         ('{job=~".+"}', "reads everything"),
         ('{job=""}', "reads everything"),
         ('{job!="a"}', "reads everything"),

@@ -136,10 +136,17 @@ FIRING = {
 
 def test_alert_has_expression_age_and_value():
     rule = {"query": "db > 0.9", "alerts": [FIRING]}
-    output = combine([[FIRING], [rule], []], Sources(prometheus="ok", alertmanager="ok"), NOW)
+    output = combine([[FIRING], [rule], [], []], Sources(prometheus="ok", alertmanager="ok"), NOW)
     (alert,) = output.alerts
     assert (alert.state, alert.expr, alert.value) == ("firing", "db > 0.9", 1.0)
     assert alert.duration_seconds == pytest.approx(119.9, abs=0.1)
+
+
+SILENCES = [
+    {"id": "s1", "createdBy": "ann", "comment": "deploy\u202e", "endsAt": "2026-01-01T12:00:00Z"},
+    {"id": "s1", "createdBy": "ann", "comment": "deploy\u202e", "endsAt": "2026-01-01T12:00:00Z"},
+    {"id": "s2", "createdBy": "bob", "comment": "other", "endsAt": "2026-01-01T12:00:00Z"},
+]
 
 
 def test_silence_is_found_through_external_labels():
@@ -147,7 +154,9 @@ def test_silence_is_found_through_external_labels():
         "labels": {**LABELS, "cluster": "x"},
         "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": []},
     }
-    output = combine([[FIRING], [], [managed]], Sources(prometheus="ok", alertmanager="ok"), NOW)
+    output = combine(
+        [[FIRING], [], [managed], SILENCES], Sources(prometheus="ok", alertmanager="ok"), NOW
+    )
     assert [(a.state, a.silenced_by) for a in output.alerts] == [("suppressed", ["s1"])]
 
 
@@ -158,7 +167,7 @@ def test_alert_known_only_to_alertmanager_is_listed():
         "startsAt": "2026-01-01T09:00:00Z",
         "status": {"state": "active"},
     }
-    output = combine([[], [], [managed]], Sources(prometheus="x", alertmanager="ok"), NOW)
+    output = combine([[], [], [managed], []], Sources(prometheus="x", alertmanager="ok"), NOW)
     assert [(a.name, a.state, a.duration_seconds) for a in output.alerts] == [
         ("Other", "firing", 3600.0)
     ]
@@ -166,11 +175,11 @@ def test_alert_known_only_to_alertmanager_is_listed():
 
 def test_nan_value_is_null():
     output = combine(
-        [[{**FIRING, "value": "NaN"}], [], []], Sources(prometheus="ok", alertmanager="ok"), NOW
+        [[{**FIRING, "value": "NaN"}], [], [], []], Sources(prometheus="ok", alertmanager="ok"), NOW
     )
     assert output.alerts[0].value is None
 
 
 def test_no_alert_is_said_so():
-    output = combine([[], [], []], Sources(prometheus="ok", alertmanager="ok"), NOW)
+    output = combine([[], [], [], []], Sources(prometheus="ok", alertmanager="ok"), NOW)
     assert "No alert is firing" in output.render()
