@@ -114,6 +114,10 @@ class Metrics:
             "Webhook requests by what became of them.",
             outcome=("stored", "unauthorized", "invalid", "too_large", "unavailable"),
         )
+        self.alertmanager_unauthorized = self._counter(
+            "alertmanager_unauthorized_total",
+            "Requests of an Alertmanager, by its own word, that had no valid token.",
+        )
         self.notification_seconds = self._histogram(
             "notification_seconds", "From the first byte of a request to its answer.", FAST
         )

@@ -12,11 +12,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import structlog
 
 from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Alert, AlertStatus
 from sre_daemon.domain.level import Level, LevelAlert
+from sre_daemon.domain.sender import DEFAULT
 from sre_daemon.errors import TargetUnavailable
+
+log = structlog.get_logger(__name__)
 
 # A rule that was not evaluated for this long says nothing about now.
 STALE = timedelta(seconds=90)
@@ -51,13 +55,19 @@ class RuleInfo:
 
 
 class Observer:
-    """Reads Prometheus and every Alertmanager of the cluster."""
+    """Reads Prometheus and every Alertmanager of each cluster; `clusters` has them by tenant."""
 
     def __init__(
-        self, prometheus: str, alertmanagers: Sequence[str], timeout: float, clock: Clock
+        self,
+        prometheus: str,
+        clusters: Mapping[str, Sequence[str]],
+        timeout: float,
+        clock: Clock,
     ) -> None:
         self._prometheus = prometheus.rstrip("/")
-        self._alertmanagers = [url.rstrip("/") for url in alertmanagers]
+        self._clusters = {
+            tenant: [url.rstrip("/") for url in urls] for tenant, urls in clusters.items()
+        }
         self._clock = clock
         self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
 
@@ -74,8 +84,9 @@ class Observer:
 
     async def ready(self) -> Mapping[str, str]:
         """`ok` or what is wrong, for each dependency."""
-        names = ["prometheus", *(f"alertmanager-{n}" for n in range(len(self._alertmanagers)))]
-        urls = [f"{url}/-/ready" for url in (self._prometheus, *self._alertmanagers)]
+        peers = [url for urls in self._clusters.values() for url in urls]
+        names = ["prometheus", *(f"alertmanager-{n}" for n in range(len(peers)))]
+        urls = [f"{url}/-/ready" for url in (self._prometheus, *peers)]
         states = await asyncio.gather(*(self._ready(url) for url in urls))
         return dict(zip(names, states, strict=True))
 
@@ -170,8 +181,12 @@ class Observer:
         except (KeyError, TypeError, ValueError) as failure:
             raise TargetUnavailable("Prometheus' list of rules cannot be read") from failure
 
-    async def level(self) -> Level:
-        """Every alert, as all Alertmanagers have them.
+    def cluster(self, tenant: str) -> "Cluster":
+        """The Alertmanagers of one tenant."""
+        return Cluster(self, tenant)
+
+    async def level(self, tenant: str = DEFAULT) -> Level:
+        """Every alert, as all Alertmanagers of the tenant's cluster have them.
 
         An alert is suppressed when any of them says so: silences are gossiped, but late.
 
@@ -179,7 +194,8 @@ class Observer:
             TargetUnavailable: none of the Alertmanagers answered usefully, or there is none.
         """
         answers = await asyncio.gather(
-            *(self._level(url) for url in self._alertmanagers), return_exceptions=True
+            *(self._level(url, tenant) for url in self._clusters.get(tenant, ())),
+            return_exceptions=True,
         )
         known = [answer for answer in answers if isinstance(answer, list)]
         if not known:
@@ -192,12 +208,12 @@ class Observer:
             before = alerts.get(item.alert.identity)
             held = item.suppressed or (before is not None and before.suppressed)
             alerts[item.alert.identity] = replace(item, suppressed=held)
-        return Level(alerts, complete=len(known) == len(answers))
+        return Level(tenant, alerts, complete=len(known) == len(answers))
 
-    async def _level(self, url: str) -> list[LevelAlert]:
+    async def _level(self, url: str, tenant: str) -> list[LevelAlert]:
         data = await self._get(f"{url}/api/v2/alerts", {})
         try:
-            return [_level_alert(item) for item in data]
+            return [_level_alert(item, tenant) for item in data]
         except (KeyError, TypeError, ValueError, AttributeError) as failure:
             raise TargetUnavailable(f"the list of alerts of {url} cannot be read") from failure
 
@@ -209,26 +225,49 @@ class Observer:
         Raises:
             TargetUnavailable: none of the Alertmanagers answered usefully.
         """
-        if not self._alertmanagers:
-            return False
-        answers = await asyncio.gather(
-            *(self._suppressed(url, alert) for url in self._alertmanagers), return_exceptions=True
-        )
-        known = [answer for answer in answers if isinstance(answer, bool)]
-        if not known:
-            raise next(answer for answer in answers if isinstance(answer, BaseException))
-        return any(known)
+        return await self.all_suppressed([alert])
 
-    async def _suppressed(self, url: str, alert: Alert) -> bool:
-        data = await self._get(f"{url}/api/v2/alerts", {})
+    async def all_suppressed(self, alerts: Sequence[Alert]) -> bool:
+        """Whether every one of them is, asked for all of them at once; see `suppressed`."""
+        for tenant in sorted({alert.tenant for alert in alerts}):
+            if not self._clusters.get(tenant):
+                return False
+            level = await self.level(tenant)
+            mine = [alert.identity for alert in alerts if alert.tenant == tenant]
+            if not all(name in level.alerts and level.alerts[name].suppressed for name in mine):
+                return False
+        return bool(alerts)
+
+    async def still_firing(self, alerts: Sequence[Alert]) -> Mapping[str, bool | None]:
+        """Whether each alert fires now, by identity; None when neither Prometheus nor any
+        Alertmanager can tell.
+
+        Prometheus decides where it has the rule; an alert of another ruler is Alertmanager's word.
+        """
         try:
-            return any(
-                item["status"]["state"] == "suppressed"
-                for item in data
-                if item["labels"] == dict(alert.labels)
-            )
-        except (KeyError, TypeError) as failure:
-            raise TargetUnavailable(f"the list of alerts of {url} cannot be read") from failure
+            states = await self.alert_states(alerts)
+        except TargetUnavailable as failure:
+            log.warning("Prometheus cannot tell whether alerts fire", error=failure.reason)
+            states = {}
+        found: dict[str, bool | None] = {
+            alert.identity: state is AlertState.FIRING
+            for alert in alerts
+            if (state := states.get(alert.identity, AlertState.UNKNOWN)) is not AlertState.UNKNOWN
+        }
+        unknown = [alert for alert in alerts if alert.identity not in found]
+        for tenant in sorted({alert.tenant for alert in unknown}):
+            mine = [alert.identity for alert in unknown if alert.tenant == tenant]
+            found.update(await self._in_level(tenant, mine))
+        return found
+
+    async def _in_level(self, tenant: str, names: Sequence[str]) -> dict[str, bool | None]:
+        try:
+            level = await self.level(tenant)
+        except TargetUnavailable as failure:
+            log.warning("Alertmanager cannot tell whether alerts fire", error=failure.reason)
+            return dict.fromkeys(names)
+        absent = False if level.complete else None
+        return {name: True if name in level.alerts else absent for name in names}
 
     async def _get(self, url: str, params: Mapping[str, str]) -> Any:
         try:
@@ -245,7 +284,19 @@ class Observer:
             raise TargetUnavailable(f"{url} did not answer JSON") from failure
 
 
-def _level_alert(item: Mapping[str, Any]) -> LevelAlert:
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What the Alertmanagers of one tenant have."""
+
+    observer: Observer
+    tenant: str
+
+    async def level(self) -> Level:
+        """Every alert; raises TargetUnavailable."""
+        return await self.observer.level(self.tenant)
+
+
+def _level_alert(item: Mapping[str, Any], tenant: str) -> LevelAlert:
     alert = Alert(
         labels={str(name): str(value) for name, value in item["labels"].items()},
         status=AlertStatus.FIRING,
@@ -253,6 +304,7 @@ def _level_alert(item: Mapping[str, Any]) -> LevelAlert:
         annotations={str(k): str(v) for k, v in item.get("annotations", {}).items()},
         generator_url=str(item.get("generatorURL", "")),
         fingerprint=str(item.get("fingerprint", "")),
+        tenant=tenant,
     )
     receivers = tuple(receiver["name"] for receiver in item["receivers"])
     return LevelAlert(alert, item["status"]["state"] == "suppressed", receivers)

@@ -1,6 +1,7 @@
 """Periodic jobs, each run by one replica of the fleet at a time."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -13,6 +14,9 @@ from sre_daemon.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
+# So that many reasons at once are one run.
+SOON = 1.0
+
 Job = Callable[[], Awaitable[None]]
 
 
@@ -24,13 +28,15 @@ class Schedule:
         self._replica = replica
         self._clock = clock
         self._jobs: dict[str, Job] = {}
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Lock] = {}
+        self._wanted: set[str] = set()
         self._tasks = Tasks()
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
     def every(self, name: str, interval: timedelta, job: Job) -> None:
         """Run a job at once and then at this interval, wherever its turn falls."""
         self._jobs[name] = job
+        self._running[name] = asyncio.Lock()
         self._scheduler.add_job(
             self._due,
             "interval",
@@ -43,8 +49,13 @@ class Schedule:
         )
 
     def soon(self, name: str) -> None:
-        """Run a job here now, whoever's turn it is: something has just shown that it is needed."""
-        self._begin(name, self._run(name))
+        """Run a job here in a moment, whoever's turn it is: something has shown that it is needed.
+
+        What shows it again meanwhile needs no run of its own.
+        """
+        if name in self._jobs and name not in self._wanted:
+            self._wanted.add(name)
+            self._tasks.spawn(f"soon-{name}", self._soon(name))
 
     def start(self) -> None:
         """Begin."""
@@ -57,21 +68,14 @@ class Schedule:
 
     async def _due(self, name: str, interval: timedelta) -> None:
         # Not awaited: the scheduler would take a cancelled job for a failed one.
-        self._begin(name, self._in_turn(name, interval))
+        if not self._running[name].locked():
+            self._tasks.spawn(f"job-{name}", self._in_turn(name, interval))
 
-    def _begin(self, name: str, work: Coroutine[None, None, None]) -> None:
-        """Start it, unless it still runs."""
-        if name in self._running:
-            work.close()
-            return
-        self._running.add(name)
-        self._tasks.spawn(f"job-{name}", self._noted(name, work))
-
-    async def _noted(self, name: str, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        finally:
-            self._running.discard(name)
+    async def _soon(self, name: str) -> None:
+        await self._clock.sleep(SOON)
+        # Before it begins: what is said from now on may be too late for it.
+        self._wanted.discard(name)
+        await self._run(name)
 
     async def _in_turn(self, name: str, interval: timedelta) -> None:
         # A little less than the interval, because timers are never exact.
@@ -85,8 +89,9 @@ class Schedule:
         await self._run(name)
 
     async def _run(self, name: str) -> None:
-        try:
-            await self._jobs[name]()
-        except Exception:
-            # The next run may succeed; a dead job would be silent.
-            log.exception("job failed", job=name)
+        async with self._running[name]:
+            try:
+                await self._jobs[name]()
+            except Exception:
+                # The next run may succeed; a dead job would be silent.
+                log.exception("job failed", job=name)

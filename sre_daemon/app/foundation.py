@@ -65,7 +65,7 @@ async def foundation(
     observer = await stack.enter_async_context(
         Observer(
             str(settings.prometheus.url),
-            [str(url) for url in settings.alertmanagers],
+            settings.clusters,
             settings.prometheus.timeout.total_seconds(),
             clock,
         )

@@ -2,12 +2,12 @@
 
 from contextlib import AsyncExitStack
 
-from sre_daemon.app.foundation import Base, reveal
+from sre_daemon.app.foundation import Base
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
 from sre_daemon.pipeline.handover import Handover
-from sre_daemon.settings import load_people
+from sre_daemon.settings import load_people, load_senders
 from sre_daemon.store.feed import Feed
 from sre_daemon.web.front import Front
 from sre_daemon.web.live import Live
@@ -30,7 +30,7 @@ async def start_front(
         clock=base.clock,
         metrics=base.metrics,
         receiver=base.settings.receiver,
-        webhook_token=reveal(base.secrets.webhook_token),
+        senders=load_senders(base.settings, base.secrets),
         people=load_people(base.settings, base.secrets),
         audit=base.audit,
         feed=feed,

@@ -1,13 +1,15 @@
 """What comes in, and the periodic jobs that find what did not."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from sre_daemon.app.foundation import Base
 from sre_daemon.app.people import People
-from sre_daemon.intake.receiver import Intake
+from sre_daemon.intake.receiver import Intake, Signals
 from sre_daemon.intake.reconcile import Reconciler
 from sre_daemon.intake.rules import Rules
+from sre_daemon.intake.strangers import Strangers
 from sre_daemon.pipeline.heartbeat import Heartbeat
 from sre_daemon.pipeline.retention import Retention
 from sre_daemon.pipeline.sweep import Sweep
@@ -31,6 +33,11 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
+async def _all(reconcilers: Sequence[Reconciler]) -> None:
+    for reconcile in reconcilers:
+        await reconcile()
+
+
 async def start_intake(stack: AsyncExitStack, base: Base, worker: Worker, people: People) -> Intake:
     """What comes in, and the periodic jobs that find what did not."""
     store, clock, known = base.store, base.clock, base.settings
@@ -47,17 +54,29 @@ async def start_intake(stack: AsyncExitStack, base: Base, worker: Worker, people
         base.observer.firing,
         known.receiver.max_pending,
         base.metrics,
-        on_stored=stored,
-        on_doubt=lambda: schedule.soon("reconcile"),
+        Signals(
+            stored=stored,
+            doubt=lambda: schedule.soon("reconcile"),
+            refused=Strangers(people.notifier, clock, base.metrics).refused,
+        ),
     )
     await intake.start()
     stack.push_async_callback(intake.stop)
-    if known.alertmanagers:
-        receivers = known.reconcile.receivers
-        reconcile = Reconciler(
-            base.observer, store, intake, receivers, rules.watchdog, clock, base.metrics
+    clusters = [tenant for tenant, urls in known.clusters.items() if urls]
+    reconcilers = [
+        Reconciler(
+            base.observer.cluster(tenant),
+            store,
+            intake,
+            known.reconcile,
+            rules.watchdog,
+            clock,
+            base.metrics,
         )
-        schedule.every("reconcile", known.reconcile.interval, reconcile)
+        for tenant in clusters
+    ]
+    if reconcilers:
+        schedule.every("reconcile", known.reconcile.interval, lambda: _all(reconcilers))
     schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, clock))
     keep = known.retention
     schedule.every("retention", HOUR, Retention(store, keep.notifications, keep.incidents, clock))
@@ -65,5 +84,7 @@ async def start_intake(stack: AsyncExitStack, base: Base, worker: Worker, people
     schedule.every("heartbeat", SWEEP, heartbeat)
     schedule.every("reminders", SWEEP, people.reminders)
     schedule.start()
+    # A restart is a reason to look at once, even when the turn before it was a moment ago.
+    schedule.soon("reconcile")
     stack.push_async_callback(schedule.stop)
     return intake

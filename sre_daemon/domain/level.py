@@ -17,7 +17,9 @@ class LevelAlert:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What all Alertmanagers of a cluster have, by identity; not `complete` when one did not answer."""
+    """What all Alertmanagers of a tenant's cluster have, by identity; not `complete` when one of
+    them did not answer."""
 
+    tenant: str
     alerts: Mapping[str, LevelAlert]
     complete: bool

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sre_daemon.domain.alert import Alert, identity
+from sre_daemon.domain.sender import Sender
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One accepted webhook body.
+    """One accepted webhook body, and whose token came with it.
 
     `rejected` has one sentence for each alert of the body that could not be used; the body keeps
     them. `truncated` is how many alerts Alertmanager left out of this notification. `verified`
@@ -24,9 +25,21 @@ class Notification:
     group_key: str
     receiver: str
     alerts: Sequence[Alert]
+    token_id: str = ""
     rejected: Sequence[str] = ()
     truncated: int = 0
     verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A body that is no notification, and why; it came with a good token, so somebody must look."""
+
+    body: bytes
+    received_at: datetime
+    sender: Sender
+    peer: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,17 @@ costs one flush for all of them. A batch that fails is tried again one by one: a
 cannot be stored fails alone.
 """
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
 from sre_daemon.domain.alert import Alert
-from sre_daemon.domain.notification import Notification
+from sre_daemon.domain.notification import Notification, Unreadable
 from sre_daemon.errors import StoreError, StoreUnavailable, TargetUnavailable
+from sre_daemon.intake.backlog import Backlog, Entry
 from sre_daemon.intake.correlate import Correlator
 from sre_daemon.intake.rules import Rules
 from sre_daemon.metrics import Metrics
@@ -24,7 +24,8 @@ from sre_daemon.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-MAX_BATCH = 200
+# Alertmanager waits at least 10 s for an answer; a commit takes milliseconds.
+PATIENCE = 2.0
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 IsFiring = Callable[[Sequence[Alert]], Awaitable[Sequence[Alert]]]
 
@@ -39,8 +40,23 @@ def make_id(at: datetime) -> str:
     return digits.rjust(13, "0")
 
 
+async def _nobody(_: str) -> None:
+    """Is told of strangers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Whom intake calls. `stored`: there may be something to work on. `doubt`: what was said is not
+    the whole truth, or did not arrive. `refused`: an Alertmanager at this peer has no valid token.
+    """
+
+    stored: Callable[[], None]
+    doubt: Callable[[], None] = lambda: None
+    refused: Callable[[str], Awaitable[None]] = _nobody
+
+
 class Intake:
-    """Between the receiver and the store. `on_doubt`: something was said that is not the whole truth."""
+    """Between the receiver and the store."""
 
     def __init__(
         self,
@@ -49,18 +65,14 @@ class Intake:
         is_firing: IsFiring,
         max_pending: int,
         metrics: Metrics,
-        on_stored: Callable[[], None],
-        on_doubt: Callable[[], None] = lambda: None,
+        signals: Signals,
     ) -> None:
         self._store = store
         self._correlator = Correlator(rules, make_id)
         self._is_firing = is_firing
-        self._queue: asyncio.Queue[tuple[Notification, asyncio.Future[None]]] = asyncio.Queue(
-            max_pending
-        )
+        self._backlog = Backlog(max_pending, PATIENCE)
         self._metrics = metrics
-        self._on_stored = on_stored
-        self._on_doubt = on_doubt
+        self._signals = signals
         self._tasks = Tasks()
         self._open = False
 
@@ -72,7 +84,8 @@ class Intake:
     async def stop(self) -> None:
         """Refuse new ones, store what waits, stop."""
         self._open = False
-        await self._queue.join()
+        await self._backlog.drained()
+        self._backlog.close()
         await self._tasks.stop()
 
     async def accept(self, notification: Notification) -> None:
@@ -83,14 +96,23 @@ class Intake:
         """
         if not self._open:
             raise StoreUnavailable("the daemon is stopping", "send it again")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        try:
-            self._queue.put_nowait((notification, done))
-        except asyncio.QueueFull:
-            raise StoreUnavailable(
-                f"{self._queue.maxsize} notifications wait to be stored", "send it again"
-            ) from None
-        await done
+        await self._backlog.add(notification)
+
+    async def set_aside(self, item: Unreadable) -> None:
+        """Keep what cannot be read; somebody has set something up wrongly, or there is a defect.
+
+        Raises:
+            StoreUnavailable: it is not kept.
+        """
+        await self._store.keep_unreadable(item)
+
+    def doubt(self) -> None:
+        """Something that was said did not arrive here."""
+        self._signals.doubt()
+
+    async def refused(self, peer: str) -> None:
+        """An Alertmanager came without a valid token."""
+        await self._signals.refused(peer)
 
     async def correct(self, notification: Notification) -> Mapping[str, int]:
         """Store what a comparison with Alertmanager found; alerts counted by action.
@@ -99,23 +121,20 @@ class Intake:
             StoreUnavailable: it is not stored.
         """
         actions = await self._write([notification])
-        self._on_stored()
+        self._signals.stored()
         return actions
 
     async def _commit_loop(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < MAX_BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            batch = await self._backlog.take()
             try:
                 await self._commit(batch)
             finally:
-                for _ in batch:
-                    self._queue.task_done()
+                self._backlog.written()
 
-    async def _commit(self, batch: list[tuple[Notification, asyncio.Future[None]]]) -> None:
+    async def _commit(self, batch: list[Entry]) -> None:
         try:
-            await self._write([item for item, _ in batch])
+            await self._write([entry.notification for entry in batch])
         except StoreUnavailable as failure:
             _answer(batch, failure)
         except Exception as failure:
@@ -124,26 +143,25 @@ class Intake:
                     await self._commit([one])
             else:
                 log.exception("notification quarantined", error=str(failure))
-                await self._quarantine(batch)
+                await self._quarantine(batch[0])
         else:
             _answer(batch, None)
-            self._on_stored()
+            self._signals.stored()
 
-    async def _quarantine(self, batch: list[tuple[Notification, asyncio.Future[None]]]) -> None:
+    async def _quarantine(self, entry: Entry) -> None:
         """Keep the bytes of what correlation cannot digest: an error of ours, not of the sender's."""
-        kept = [item for item, _ in batch]
         try:
-            await self._store.accept(kept, _Nothing())
+            await self._store.accept([entry.notification], _Nothing())
         except StoreUnavailable as failure:
-            _answer(batch, failure)
+            entry.say(failure)
             return
-        self._metrics.alerts.labels("rejected").inc(sum(len(item.alerts) for item in kept))
-        _answer(batch, None)
+        self._metrics.alerts.labels("rejected").inc(len(entry.notification.alerts))
+        entry.say(None)
 
     async def _write(self, notifications: Sequence[Notification]) -> Mapping[str, int]:
         if any(item.truncated for item in notifications):
             # What was left out can only be found by looking.
-            self._on_doubt()
+            self._signals.doubt()
         actions = await self._store.accept(notifications, self._correlator)
         for action, count in actions.items():
             self._metrics.alerts.labels(action).inc(count)
@@ -170,7 +188,7 @@ class Intake:
             return
         try:
             await self._write(again)
-            self._on_stored()
+            self._signals.stored()
         except StoreError as failure:
             # Alertmanager repeats what fires; nothing was acknowledged that is not stored.
             log.error("re-fired alerts not opened", error=failure.reason)
@@ -188,13 +206,6 @@ class _Nothing:
         return Writes()
 
 
-def _answer(
-    batch: list[tuple[Notification, asyncio.Future[None]]], failure: StoreUnavailable | None
-) -> None:
-    for _, done in batch:
-        if done.done():  # the client went away
-            continue
-        if failure is None:
-            done.set_result(None)
-        else:
-            done.set_exception(StoreUnavailable(failure.reason, failure.hint))
+def _answer(batch: Sequence[Entry], failure: StoreUnavailable | None) -> None:
+    for entry in batch:
+        entry.say(failure)

@@ -20,6 +20,7 @@ from sre_daemon.domain.level import Level
 from sre_daemon.domain.notification import Notification, StoredAlert
 from sre_daemon.errors import StoreUnavailable, TargetUnavailable
 from sre_daemon.metrics import Metrics
+from sre_daemon.settings.intake import ReconcileSettings
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class Reconciler:
         source: Source,
         store: Episodes,
         intake: Corrects,
-        receivers: Sequence[str],
+        settings: ReconcileSettings,
         watchdog: str,
         clock: Clock,
         metrics: Metrics,
@@ -69,8 +70,10 @@ class Reconciler:
         self._source = source
         self._store = store
         self._intake = intake
-        self._receivers = frozenset(receivers)
+        self._receivers = frozenset(settings.receivers)
         self._watchdog = watchdog
+        self._apart = settings.interval / 2
+        self._counted_at: datetime | None = None
         self._clock = clock
         self._metrics = metrics
         self._absent: Counter[str] = Counter()
@@ -80,7 +83,11 @@ class Reconciler:
         """One pass; what cannot be read or stored now is left for the next one."""
         try:
             level = await self._source.level()
-            opened = {item.alert.identity: item.alert for item in await self._store.episodes()}
+            opened = {
+                item.alert.identity: item.alert
+                for item in await self._store.episodes()
+                if item.alert.tenant == level.tenant
+            }
             await self._missed_firing(level, opened)
             await self._missed_resolved(level, opened)
         except (TargetUnavailable, StoreUnavailable) as failure:
@@ -103,25 +110,28 @@ class Reconciler:
             and item.alert.labels.get("alertname") != self._watchdog
             and now - item.alert.starts_at >= GRACE
         ]
-        for tenant in sorted({alert.tenant for alert in missed}):
-            mine = [alert for alert in missed if alert.tenant == tenant]
-            actions = await self._correct(mine, tenant, now)
+        if missed:
+            actions = await self._correct(missed, level.tenant, now)
             self._count("missed_firing", actions.get("opened", 0) + actions.get("joined", 0))
 
     async def _missed_resolved(self, level: Level, opened: Mapping[str, Alert]) -> None:
         if not level.complete:
             return
         gone = opened.keys() - level.alerts.keys()
-        self._absent = Counter({name: self._absent[name] + 1 for name in gone})
         now = self._clock.now()
+        if self._counted_at is not None and now - self._counted_at < self._apart:
+            # Passes out of turn must not make an absence of seconds look like one of minutes.
+            self._absent = Counter({name: self._absent[name] for name in gone})
+        else:
+            self._absent = Counter({name: self._absent[name] + 1 for name in gone})
+            self._counted_at = now
         ended = [
             replace(opened[name], status=AlertStatus.RESOLVED, ends_at=now)
             for name, passes in self._absent.items()
             if passes >= ABSENT_PASSES
         ]
-        for tenant in sorted({alert.tenant for alert in ended}):
-            mine = [alert for alert in ended if alert.tenant == tenant]
-            actions = await self._correct(mine, tenant, now)
+        if ended:
+            actions = await self._correct(ended, level.tenant, now)
             self._count("missed_resolved", actions.get("resolved", 0))
 
     async def _correct(

@@ -1,5 +1,6 @@
 """First look: an incident whose alerts are all silenced or inhibited waits; any other is taken up."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -16,10 +17,10 @@ RECHECK = timedelta(seconds=15)
 
 
 class Suppression(Protocol):
-    """Asks whether an alert is silenced or inhibited."""
+    """Asks whether alerts are silenced or inhibited."""
 
-    async def suppressed(self, alert: Alert) -> bool:
-        """Raises TargetUnavailable."""
+    async def all_suppressed(self, alerts: Sequence[Alert]) -> bool:
+        """Every one of them; raises TargetUnavailable."""
         ...
 
 
@@ -45,9 +46,7 @@ class Triage:
     async def _held(self, incident: Incident) -> bool:
         alerts = [item.alert for item in await self._store.alerts(incident.id) if item.open]
         try:
-            return bool(alerts) and all(
-                [await self._suppression.suppressed(alert) for alert in alerts]
-            )
+            return bool(alerts) and await self._suppression.all_suppressed(alerts)
         except TargetUnavailable:
             # Looking changes nothing, so it needs no permission; the gate asks again before a write.
             return False

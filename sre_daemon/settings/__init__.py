@@ -14,6 +14,7 @@ from sre_daemon.settings.environment import (
     client_environment,
     load_people,
     load_secrets,
+    load_senders,
     webhook_environment,
 )
 from sre_daemon.settings.file import Settings, load
@@ -36,5 +37,6 @@ __all__ = [
     "load",
     "load_people",
     "load_secrets",
+    "load_senders",
     "webhook_environment",
 ]

@@ -9,9 +9,11 @@ from pydantic import SecretStr
 
 from sre_daemon import documents
 from sre_daemon.domain.person import Person, Role
+from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import ConfigError
 from sre_daemon.settings.base import Group
 from sre_daemon.settings.file import Settings
+from sre_daemon.settings.senders import senders
 
 VARIABLES = {
     "anthropic_api_key": "ANTHROPIC_API_KEY",
@@ -37,7 +39,8 @@ class Secrets(Group):
     anthropic_base_url: str | None = None
     """ANTHROPIC_BASE_URL; not secret, but it belongs to the key."""
     webhook_token: SecretStr | None = None
-    """SRE_DAEMON_WEBHOOK_TOKEN: what Alertmanager sends (bearer token, or basic auth password)."""
+    """SRE_DAEMON_WEBHOOK_TOKEN: what Alertmanager sends (bearer token, or basic auth password);
+    during a rotation the old and the new one, apart by white space."""
     api_token: SecretStr | None = None
     """SRE_DAEMON_API_TOKEN: for the API and the console, as an administrator; see `people`."""
     store_password: SecretStr | None = None
@@ -78,7 +81,7 @@ def check_front_door(settings: Settings, secrets: Secrets) -> None:
     Raises:
         ConfigError: with what to set.
     """
-    if secrets.webhook_token is not None:
+    if load_senders(settings, secrets):
         return
     if not settings.receiver.allow_anonymous:
         raise ConfigError(
@@ -92,6 +95,16 @@ def check_front_door(settings: Settings, secrets: Secrets) -> None:
         )
 
 
+def load_senders(settings: Settings, secrets: Secrets) -> dict[str, Sender]:
+    """Everybody who may notify, by token.
+
+    Raises:
+        ConfigError: a token cannot be read, is too short, or is used twice.
+    """
+    known = secrets.webhook_token
+    return senders(known.get_secret_value() if known is not None else "", settings.tenants)
+
+
 def load_people(settings: Settings, secrets: Secrets) -> dict[str, Person]:
     """Everybody with a token of their own, by token; the API token is an administrator's.
 
@@ -101,7 +114,7 @@ def load_people(settings: Settings, secrets: Secrets) -> dict[str, Person]:
     found: dict[str, Person] = {}
     if secrets.api_token is not None:
         found[secrets.api_token.get_secret_value()] = Person("api token", Role.ADMIN)
-    taken = {*found, secrets.webhook_token and secrets.webhook_token.get_secret_value()}
+    taken = {*found, *load_senders(settings, secrets)}
     for known in settings.people:
         token = documents.read(known.token_file).strip()
         if len(token) < SHORTEST_TOKEN or not token.isascii():
@@ -129,4 +142,4 @@ def client_environment() -> tuple[str, str]:
 def webhook_environment() -> str:
     """The webhook token, for the command that plays Alertmanager."""
     token = load_secrets(Path()).webhook_token
-    return token.get_secret_value() if token else ""
+    return token.get_secret_value().split()[0] if token else ""

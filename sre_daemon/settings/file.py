@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, HttpUrl, field_validator
 
 from sre_daemon import documents
+from sre_daemon.domain.sender import DEFAULT
 from sre_daemon.settings.agent import AgentSettings
 from sre_daemon.settings.base import Group
 from sre_daemon.settings.channels import NotifySettings, beside
@@ -16,6 +17,7 @@ from sre_daemon.settings.intake import (
 )
 from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
 from sre_daemon.settings.people import PersonSettings
+from sre_daemon.settings.senders import TenantSettings
 from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.settings.traces import TraceSettings
 from sre_daemon.settings.trust import AuditSettings
@@ -46,6 +48,8 @@ class Settings(Group):
     """Where metrics and rules are read."""
     alertmanagers: tuple[HttpUrl, ...] = ()
     """Every Alertmanager of the cluster, for the state of alerts and silences."""
+    tenants: tuple[TenantSettings, ...] = ()
+    """Further clusters, each with a token of its own; the first one is the tenant `default`."""
     config_root: Path | None = None
     """The tree whose `config/` folder the tools may see."""
     runtime: RuntimeSettings = RuntimeSettings()
@@ -96,8 +100,25 @@ class Settings(Group):
             raise ValueError("two people have the same name")
         return people
 
+    @field_validator("tenants")
+    @classmethod
+    def distinct_tenants(cls, tenants: tuple[TenantSettings, ...]) -> tuple[TenantSettings, ...]:
+        """Alerts of two clusters with one name would be taken for each other."""
+        names = [DEFAULT, *(tenant.name for tenant in tenants)]
+        if len(names) != len(set(names)):
+            raise ValueError(f"two clusters have the same name, or one is called {DEFAULT}")
+        return tenants
+
     traces: TraceSettings = TraceSettings()
     """Spans for an OpenTelemetry collector."""
+
+    @property
+    def clusters(self) -> dict[str, list[str]]:
+        """The addresses of the Alertmanagers by tenant."""
+        first = {DEFAULT: [str(url) for url in self.alertmanagers]}
+        return first | {
+            item.name: [str(url) for url in item.alertmanagers] for item in self.tenants
+        }
 
     @property
     def host(self) -> str:
@@ -124,6 +145,9 @@ def load(path: Path) -> Settings:
         if value is not None:
             update[name] = base / value
     update["runbooks"] = tuple(base / item for item in settings.runbooks)
+    update["tenants"] = tuple(
+        item.model_copy(update={"token_file": base / item.token_file}) for item in settings.tenants
+    )
     update["people"] = tuple(
         item.model_copy(update={"token_file": base / item.token_file}) for item in settings.people
     )

@@ -14,7 +14,7 @@ from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, ToolCall
 
@@ -117,6 +117,10 @@ class Store(Protocol):
         self, since: datetime, until: datetime, limit: int
     ) -> list[Notification]:
         """Those received from `since` to `until`, first come first, as they came: `alerts` is empty."""
+        ...
+
+    async def keep_unreadable(self, item: Unreadable) -> None:
+        """Keep the bytes of what is no notification; the same bytes are kept once, and counted."""
         ...
 
     # --- incidents

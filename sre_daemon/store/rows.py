@@ -1,5 +1,6 @@
 """Rows to values and back: the only place that knows how a value is written down."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from sre_daemon.domain.effect import Effect, from_json, to_json
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
 
@@ -77,6 +78,7 @@ def notification_values(item: Notification) -> Values:
     return {
         "received_at": number(item.received_at),
         "tenant": item.tenant,
+        "token_id": item.token_id,
         "peer": item.peer,
         "group_key": clean(item.group_key),
         "receiver": clean(item.receiver),
@@ -92,6 +94,7 @@ def notification(row: Row[Any]) -> Notification:
         body=bytes(row.body),
         received_at=moment(row.received_at),
         tenant=row.tenant,
+        token_id=row.token_id,
         peer=row.peer,
         group_key=row.group_key,
         receiver=row.receiver,
@@ -99,6 +102,18 @@ def notification(row: Row[Any]) -> Notification:
         rejected=tuple(undump(row.rejected)),
         truncated=row.truncated,
     )
+
+
+def unreadable_values(item: Unreadable) -> Values:
+    """For the table of what cannot be read, without how often."""
+    return {
+        "digest": hashlib.sha256(item.body).hexdigest(),
+        "tenant": item.sender.tenant,
+        "token_id": item.sender.token_id,
+        "peer": item.peer,
+        "reason": clean(item.reason),
+        "body": item.body,
+    }
 
 
 def incident_values(incident: Incident) -> Values:

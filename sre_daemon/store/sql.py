@@ -10,7 +10,7 @@ from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import WORKING, State
-from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.errors import StoreConflict
@@ -22,6 +22,7 @@ from sre_daemon.store.base import Acted, Correlation, Totals
 from sre_daemon.store.database import Database
 from sre_daemon.store.forget import forget
 from sre_daemon.store.totals import totals
+from sre_daemon.store.unreadable import keep
 
 # After so many missed turns a job's owner is gone.
 ORPHANED = 2.5
@@ -72,6 +73,10 @@ class SqlStore:
             .limit(limit)
         )
         return [rows.notification(row) for row in await self._all(query)]
+
+    async def keep_unreadable(self, item: Unreadable) -> None:
+        """See Store."""
+        await self._database.write(lambda c: keep(c, item))
 
     # --- incidents
     async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:

@@ -37,6 +37,23 @@ notifications = Table(
     Column("truncated", Integer, nullable=False),
     Column("rejected", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("token_id", Text, nullable=False, server_default=""),
+)
+
+unreadable = Table(
+    "unreadable",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("digest", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("token_id", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("digest"),
 )
 
 incidents = Table(

@@ -9,20 +9,25 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from sre_daemon.domain.person import Person, Role
+from sre_daemon.domain.sender import DEFAULT, Sender
 from sre_daemon.errors import Unauthorized
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import Forbidden
+
+T = TypeVar("T")
 
 COOKIE = "sre_daemon_session"
 SESSION = timedelta(hours=12)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SAFE = frozenset({"GET", "HEAD"})
 # A proxy on this machine would make the whole world look local.
+ANYBODY = Sender(DEFAULT)
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 
@@ -52,23 +57,24 @@ def same(one: str, other: str) -> bool:
     return hmac.compare_digest(a, b) and bool(b)
 
 
-def check_webhook(request: web.Request) -> None:
-    """Before the body is read.
+def check_webhook(request: web.Request, senders: Mapping[str, Sender]) -> Sender:
+    """Before the body is read: who notifies.
 
     Raises:
         Unauthorized: no token, or a wrong one.
     """
-    expected = request.app[FRONT].webhook_token
-    if not expected:
+    if not senders:
         # Without a token the socket is bound to loopback; a web page must not reach it either.
         if "Origin" in request.headers or not _from_loopback(request):
             raise Unauthorized("anonymous notifications come from this machine", "set a token")
-        return
-    if not same(presented(request), expected):
+        return ANYBODY
+    sender = holder(senders, presented(request))
+    if sender is None:
         raise Unauthorized(
             "the webhook token is missing or wrong",
             "set `authorization: {credentials_file: …}` in Alertmanager's webhook_configs",
         )
+    return sender
 
 
 def check_person(request: web.Request, least: Role = Role.VIEWER) -> Person:
@@ -106,12 +112,12 @@ def _identify(request: web.Request) -> Person:
     return person
 
 
-def holder(people: Mapping[str, Person], token: str) -> Person | None:
+def holder(known: Mapping[str, T], token: str) -> T | None:
     """Whose token this is; every token is compared, so that the time tells nothing."""
     found = None
-    for known, person in people.items():
-        if same(token, known):
-            found = person
+    for other, whose in known.items():
+        if same(token, other):
+            found = whose
     return found
 
 

@@ -12,10 +12,11 @@ from sre_daemon.domain.audit import AuditEntry
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
 from sre_daemon.domain.person import Person
 from sre_daemon.domain.remediation import EffectRecord
 from sre_daemon.domain.run import Run, ToolCall
+from sre_daemon.domain.sender import Sender
 from sre_daemon.metrics import Metrics
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.web.live import Live
@@ -27,6 +28,18 @@ class Accepts(Protocol):
 
     async def accept(self, notification: Notification) -> None:
         """Return when it is durable; raises StoreUnavailable."""
+        ...
+
+    async def set_aside(self, item: Unreadable) -> None:
+        """Keep what cannot be read; raises StoreUnavailable."""
+        ...
+
+    def doubt(self) -> None:
+        """Something that was said did not arrive: look for it soon."""
+        ...
+
+    async def refused(self, peer: str) -> None:
+        """An Alertmanager came without a valid token."""
         ...
 
 
@@ -122,13 +135,14 @@ class Controls(Protocol):
         ...
 
 
-Parse = Callable[[bytes, datetime, str, str], Notification]
+Parse = Callable[[bytes, datetime, Sender, str], Notification]
 
 
 @dataclass(frozen=True)
 class Front:
-    """Everything the handlers use. An empty webhook token means that there is none.
+    """Everything the handlers use.
 
+    `senders` are known by their tokens; without any, whoever is on this machine may notify.
     `people` are known by their tokens; without any, whoever is on this machine is an administrator.
     """
 
@@ -140,7 +154,7 @@ class Front:
     clock: Clock
     metrics: Metrics
     receiver: ReceiverSettings
-    webhook_token: str
+    senders: Mapping[str, Sender]
     people: Mapping[str, Person]
     audit: Records
     feed: Feeds

@@ -10,6 +10,7 @@ from aiohttp import web
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.notification import Notification
 from sre_daemon.domain.person import Role
+from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import PayloadInvalid
 from sre_daemon.web import api, wire
 from sre_daemon.web.auth import check_person
@@ -103,7 +104,8 @@ async def _notifications(front: Front, item: Incident) -> tuple[list[dict[str, A
 
 def _identities(front: Front, raw: Notification) -> set[str]:
     try:
-        parsed: Sequence[Any] = front.parse(raw.body, raw.received_at, raw.tenant, raw.peer).alerts
+        sender = Sender(raw.tenant, raw.token_id)
+        parsed: Sequence[Any] = front.parse(raw.body, raw.received_at, sender, raw.peer).alerts
     except PayloadInvalid:  # stored by a version that understood more
         return set()
     return {alert.identity for alert in parsed}

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+WEBHOOK = "/webhook/alertmanager"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -121,8 +122,10 @@ def refusal(status: int, message: str, hint: str) -> web.Response:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """On every answer, also on errors."""
+    response.headers["Server"] = "sre-daemon"
+    if request.path == WEBHOOK:  # no browser is told to be careful there
+        return
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers["Server"] = "sre-daemon"
     if request.path.startswith("/static/") and response.status == 200:
         response.headers["Cache-Control"] = "max-age=300"

@@ -20,8 +20,7 @@ def build(front: Front) -> web.Application:
     """The application."""
     app = web.Application(middlewares=[problems.answer_errors], client_max_size=MAX_FORM)
     app[FRONT] = front
-    app[webhook.IN_FLIGHT] = webhook.InFlight()
-    app.router.add_post("/webhook/alertmanager", webhook.receive)
+    app.router.add_post(problems.WEBHOOK, webhook.Webhook(front).receive)
     app.add_routes(health.routes())
     app.add_routes(api.routes())
     app.add_routes(handover.routes())

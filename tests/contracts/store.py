@@ -8,17 +8,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from sqlalchemy import Connection
 
 from sre_daemon.domain.alert import AlertStatus, Severity
 from sre_daemon.domain.effect import PostmortemWrite, ServiceRestart
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import WORKING, State
-from sre_daemon.domain.notification import Notification, StoredAlert, correlation_key
+from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable, correlation_key
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
+from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import StoreConflict
 from sre_daemon.store.base import WATCHDOG, Known, Store, Writes
+from sre_daemon.store.unreadable import KEPT
 from tests.support.clock import START
 from tests.support.correlation import Deciding, fixed, fixed_writes
 from tests.support.factories import (
@@ -1071,6 +1074,50 @@ async def st937_notifications_come_back_as_they_came(store: Store) -> None:
     ]
     assert (found[0].peer, found[0].tenant, found[0].alerts) == ("127.0.0.1", "default", ())
     assert [item.body for item in await store.notifications(START, later(9), 1)] == [b'{"n": 0}']
+
+
+# --- what cannot be read
+
+
+def unreadable(n: int, at: float = 0) -> Unreadable:
+    return Unreadable(b"{%d" % n, later(at), Sender("default", "t1"), "10.0.0.1", "it is not JSON")
+
+
+async def kept(store: Store) -> list[tuple[bytes, int, str]]:
+    """The bytes, how often they came, and why they cannot be read."""
+
+    def read(connection: Connection) -> list[tuple[bytes, int, str]]:
+        found = connection.exec_driver_sql("SELECT body, times, reason FROM unreadable ORDER BY id")
+        return [(bytes(row.body), row.times, row.reason) for row in found]
+
+    return await store._database.read(read)  # type: ignore[attr-defined]
+
+
+async def st939_what_cannot_be_read_is_kept_once_and_counted(store: Store) -> None:
+    for n in (1, 2, 1, 1):
+        await store.keep_unreadable(unreadable(n))
+    assert await kept(store) == [(b"{1", 3, "it is not JSON"), (b"{2", 1, "it is not JSON")]
+
+
+async def st9391_the_oldest_that_cannot_be_read_makes_room(store: Store) -> None:
+    for n in range(KEPT + 5):
+        await store.keep_unreadable(unreadable(n, at=n))
+    await store.keep_unreadable(unreadable(5, at=999))
+    await store.keep_unreadable(unreadable(-1, at=1000))
+    bodies = [body for body, *_ in await kept(store)]
+    assert len(bodies) == KEPT
+    assert b"{5" in bodies
+    assert b"{6" not in bodies
+
+
+async def st9392_whose_token_it_was_is_stored(store: Store) -> None:
+    await store.accept([replace(notification(alert()), token_id="t7")], fixed())
+
+    def read(connection: Connection) -> list[str]:
+        found = connection.exec_driver_sql("SELECT token_id FROM notifications")
+        return [row.token_id for row in found]
+
+    assert await store._database.read(read) == ["t7"]  # type: ignore[attr-defined]
 
 
 # --- the fleet

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sre_daemon.errors import StoreConflict, StoreUnavailable, TargetUnavailable
-from sre_daemon.intake.receiver import Intake
+from sre_daemon.intake.receiver import Intake, Signals
 from sre_daemon.intake.rules import Rules
 from sre_daemon.metrics import Metrics
 from sre_daemon.store.sql import SqlStore
@@ -74,7 +74,7 @@ async def parts(tmp_path):
         found.doubts += 1
 
     found.intake = Intake(
-        store, Rules(), found.is_firing, 50, metrics, on_stored=found.stored.set, on_doubt=doubt
+        store, Rules(), found.is_firing, 50, metrics, Signals(found.stored.set, doubt)
     )
     await found.intake.start()
     yield found

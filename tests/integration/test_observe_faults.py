@@ -18,8 +18,10 @@ class Sky:
 
     def __init__(self):
         self.answers = {}
+        self.asked = []
 
     async def answer(self, request):
+        self.asked.append(request.path)
         found = self.answers.get(request.path)
         if found is None:
             return web.Response(status=404)
@@ -56,7 +58,7 @@ async def sky():
 
 @pytest.fixture
 async def observer(sky):
-    async with Observer(sky.url, [sky.url], 0.5, SystemClock()) as found:
+    async with Observer(sky.url, {"default": [sky.url]}, 0.5, SystemClock()) as found:
         yield found
 
 
@@ -108,7 +110,9 @@ async def test_no_usable_answer_is_no_answer(sky, observer, answer):
 
 
 async def test_nobody_listening_is_no_answer():
-    async with Observer("http://127.0.0.1:1", ["http://127.0.0.1:1"], 1, SystemClock()) as observer:
+    async with Observer(
+        "http://127.0.0.1:1", {"default": ["http://127.0.0.1:1"]}, 1, SystemClock()
+    ) as observer:
         with pytest.raises(TargetUnavailable):
             await observer.sample("up")
         assert all(state != "ok" for state in (await observer.ready()).values())
@@ -164,7 +168,9 @@ async def test_peers_are_asked_all_and_one_answer_is_enough(sky):
     async with server() as other:
         sky.answers["/api/v2/alerts"] = [level(alert()), level(alert(pod="b"))]
         other.answers["/api/v2/alerts"] = [level(alert(), "suppressed"), level(alert(pod="c"))]
-        async with Observer(sky.url, [sky.url, other.url], 1, SystemClock()) as observer:
+        async with Observer(
+            sky.url, {"default": [sky.url, other.url]}, 1, SystemClock()
+        ) as observer:
             found = await observer.level()
             assert found.complete
             assert len(found.alerts) == 3
@@ -185,7 +191,63 @@ async def test_peers_are_asked_all_and_one_answer_is_enough(sky):
 
 
 async def test_without_an_alertmanager_nothing_is_silenced(sky):
-    async with Observer(sky.url, [], 1, SystemClock()) as observer:
+    async with Observer(sky.url, {}, 1, SystemClock()) as observer:
         assert not await observer.suppressed(alert())
         with pytest.raises(TargetUnavailable, match="no Alertmanager"):
             await observer.level()
+
+
+async def test_a_cluster_is_asked_about_its_own_tenant_only(sky):
+    async with server() as other:
+        sky.answers["/api/v2/alerts"] = [level(alert())]
+        other.answers["/api/v2/alerts"] = [level(alert(), "suppressed")]
+        clusters = {"default": [sky.url], "other": [other.url]}
+        async with Observer(sky.url, clusters, 1, SystemClock()) as observer:
+            found = await observer.cluster("other").level()
+            assert (found.tenant, [*found.alerts]) == ("other", [alert(tenant="other").identity])
+            assert await observer.suppressed(alert(tenant="other"))
+            assert not await observer.suppressed(alert())
+            assert not await observer.all_suppressed([alert(tenant="other"), alert()])
+            assert not await observer.suppressed(alert(tenant="unknown"))
+
+
+async def test_silences_of_many_alerts_are_one_question(sky, observer):
+    many = [alert(pod=str(n)) for n in range(500)]
+    sky.answers["/api/v2/alerts"] = [level(item, "suppressed") for item in many]
+    assert await observer.all_suppressed(many)
+    assert len(sky.asked) == 1
+    assert not await observer.all_suppressed([*many, alert(pod="audible")])
+    assert not await observer.all_suppressed([])
+
+
+@pytest.mark.parametrize(
+    ("ruled", "alerts", "level_now", "answer"),
+    [
+        (True, active({"labels": dict(alert().labels), "state": "firing"}), [], True),
+        (True, active(), [level(alert())], False),
+        (False, active(), [level(alert())], True),
+        (False, active(), [level(alert(), "suppressed")], True),
+        (False, active(), [], False),
+        (False, active(), 500, None),
+        (None, 500, [level(alert())], True),
+        (None, 500, [], False),
+        (None, 500, 500, None),
+    ],
+)
+async def test_prometheus_decides_where_it_has_the_rule_else_alertmanager(
+    sky, observer, ruled, alerts, level_now, answer
+):
+    name = "ApiDbPoolExhausted" if ruled else "Another"
+    sky.answers |= {
+        "/api/v1/alerts": alerts,
+        "/api/v1/rules": rules(name=name),
+        "/api/v2/alerts": level_now,
+    }
+    assert await observer.still_firing([alert()]) == {alert().identity: answer}
+
+
+async def test_a_peer_that_does_not_answer_leaves_it_open_whether_an_alert_fires(sky):
+    sky.answers |= {"/api/v1/alerts": 500, "/api/v1/rules": 500, "/api/v2/alerts": []}
+    clusters = {"default": [sky.url, "http://127.0.0.1:1"]}
+    async with Observer(sky.url, clusters, 1, SystemClock()) as observer:
+        assert await observer.still_firing([alert()]) == {alert().identity: None}

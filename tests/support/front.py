@@ -10,8 +10,9 @@ import aiohttp
 from aiohttp import web
 
 from sre_daemon.clock import SystemClock
-from sre_daemon.domain.notification import Notification
+from sre_daemon.domain.notification import Notification, Unreadable
 from sre_daemon.domain.person import Person, Role
+from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import DaemonError
 from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
@@ -36,12 +37,26 @@ class Recorder:
     """An intake that keeps what it is given, or fails as told."""
 
     accepted: list[Notification] = field(default_factory=list)
+    aside: list[Unreadable] = field(default_factory=list)
+    doubts: int = 0
+    strangers: list[str] = field(default_factory=list)
     failure: DaemonError | None = None
 
     async def accept(self, notification):
         if self.failure is not None:
             raise self.failure
         self.accepted.append(notification)
+
+    async def set_aside(self, item):
+        if self.failure is not None:
+            raise self.failure
+        self.aside.append(item)
+
+    def doubt(self):
+        self.doubts += 1
+
+    async def refused(self, peer):
+        self.strangers.append(peer)
 
 
 @dataclass
@@ -120,11 +135,13 @@ async def front_door(
     api_token: str = API_TOKEN,
     people=None,
     database=None,
+    senders=None,
     clock=None,
     **receiver,
 ) -> AsyncIterator[Door]:
-    """Serve on a free port; `people` by token are known besides the holder of the API token."""
+    """Serve on a free port; `people` and `senders` by token are known besides the usual ones."""
     known = {api_token: Person("api token", Role.ADMIN)} if api_token else {}
+    known_senders = {webhook_token: Sender("default", "id")} if webhook_token else {}
     database = database or SqliteDatabase(folder / "front.sqlite3")
     store = SqlStore(database)
     await store.open()
@@ -142,7 +159,7 @@ async def front_door(
         clock=clock or SystemClock(),
         metrics=metrics,
         receiver=settings,
-        webhook_token=webhook_token,
+        senders=known_senders | (senders or {}),
         people=known | (people or {}),
         audit=AuditLog(database),
         feed=feed,

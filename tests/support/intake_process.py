@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from sre_daemon.clock import SystemClock
+from sre_daemon.domain.sender import Sender
 from sre_daemon.intake.payload import parse
-from sre_daemon.intake.receiver import Intake
+from sre_daemon.intake.receiver import Intake, Signals
 from sre_daemon.intake.rules import Rules
 from sre_daemon.metrics import Metrics
 from sre_daemon.store.sql import SqlStore
@@ -27,14 +28,14 @@ async def work(file, first, acknowledge):
 
     store = SqlStore(SqliteDatabase(file))
     await store.open()
-    intake = Intake(store, Rules(), is_firing, 100, Metrics(), on_stored=lambda: None)
+    intake = Intake(store, Rules(), is_firing, 100, Metrics(), Signals(lambda: None))
     await intake.start()
     numbers, clock = itertools.count(first), SystemClock()
 
     async def send():
         while True:
             n = next(numbers)
-            await intake.accept(parse(ALERT % (n % 9, n), clock.now(), "default", "peer"))
+            await intake.accept(parse(ALERT % (n % 9, n), clock.now(), Sender("default"), "peer"))
             acknowledge(n)
 
     await asyncio.gather(*(send() for _ in range(8)))

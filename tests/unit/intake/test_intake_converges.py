@@ -9,6 +9,7 @@ from sre_daemon.domain.level import Level, LevelAlert
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.intake.reconcile import ABSENT_PASSES, Reconciler
 from sre_daemon.metrics import Metrics
+from sre_daemon.settings.intake import ReconcileSettings
 from tests.support.clock import START, ManualClock
 from tests.support.factories import alert, notification
 from tests.support.world import World
@@ -36,7 +37,9 @@ class Truth:
     async def level(self):
         """See Source."""
         items = [alert(starts_at=at, pod=pod) for pod, at in self.since.items()]
-        return Level({i.identity: LevelAlert(i, False, ("sre-daemon",)) for i in items}, True)
+        return Level(
+            "default", {i.identity: LevelAlert(i, False, ("sre-daemon",)) for i in items}, True
+        )
 
 
 class Daemon:
@@ -78,7 +81,7 @@ STEPS = st.lists(
 async def test_after_the_comparison_exactly_what_fires_is_open(steps):
     clock, daemon = ManualClock(START), Daemon()
     truth = Truth(clock)
-    reconcile = Reconciler(truth, daemon, daemon, ("sre-daemon",), "Watchdog", clock, Metrics())
+    reconcile = Reconciler(truth, daemon, daemon, ReconcileSettings(), "Watchdog", clock, Metrics())
     late = []
     for pod, wait, fate, worked in steps:
         clock.advance(wait)

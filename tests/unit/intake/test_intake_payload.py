@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import PayloadInvalid
 from sre_daemon.intake.payload import MAX_ALERTS, MAX_LABELS, MAX_TEXT, parse
 from tests.support.clock import START
@@ -28,7 +29,7 @@ def body(*alerts, **values):
 
 
 def read(raw):
-    return parse(raw, START, "default", "10.0.0.1")
+    return parse(raw, START, Sender("default", "t1"), "10.0.0.1")
 
 
 def test_a_notification_is_read_with_its_bytes():
@@ -181,7 +182,7 @@ def test_unknown_fields_and_later_versions_are_ignored():
 
 def test_early_versions_without_fingerprint_and_truncation_are_read():
     old = {key: value for key, value in GOOD.items() if key != "fingerprint"}
-    said = parse(json.dumps({"version": "4", "alerts": [old]}).encode(), START, "t", "p")
+    said = parse(json.dumps({"version": "4", "alerts": [old]}).encode(), START, Sender("t"), "p")
     assert (said.alerts[0].fingerprint, said.group_key, said.truncated) == ("", "", 0)
 
 
