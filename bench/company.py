@@ -161,14 +161,14 @@ def monitoring(folder: Path, exporter_port: int, webhook: str) -> Iterator[Monit
     )
     commands = [
         [
-            _program("prometheus"),
+            program("prometheus"),
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{ports[0]}",
         ],
         *(
             [
-                _program("prometheus-alertmanager", "alertmanager"),
+                program("prometheus-alertmanager", "alertmanager"),
                 f"--config.file={folder / 'alertmanager.yml'}",
                 f"--storage.path={folder / manager.replace(':', '-')}",
                 f"--web.listen-address={manager}",
@@ -230,7 +230,8 @@ def _write(file: Path, data: object) -> None:
     file.write_text(json.dumps(data, indent=1))
 
 
-def _program(*names: str) -> str:
+def program(*names: str) -> str:
+    """Where the first of these that is installed lies."""
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
         raise RuntimeError(f"{names[0]} is not installed: run `make setup`")

@@ -253,7 +253,20 @@ ROWS = [
                 by("reconcile_corrections_total", "kind"),
                 stacked=True,
             ),
-            Panel("Messages to people", "", by("messages_total", "outcome"), stacked=True),
+            Panel(
+                "Oldest message that waits",
+                "A channel that does not work lets it grow.",
+                {"{{channel}}": "max by (channel) (sre_daemon_message_oldest_waiting_seconds)"},
+                "s",
+            ),
+            Panel(
+                "Channels up",
+                "0: the last try failed.",
+                {"{{channel}}": "min by (channel) (sre_daemon_channel_up)"},
+            ),
+            Panel(
+                "Messages to people", "", by("messages_total", "channel", "outcome"), stacked=True
+            ),
             Panel(
                 "Alerts",
                 "What correlation did with them.",
