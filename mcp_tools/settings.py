@@ -88,9 +88,6 @@ class LokiSettings(Group):
 class ToolSettings(Group):
     """Everything the tools may see and touch."""
 
-    host: Path | None = None
-    """Unix socket of a host (`--transport unix`) that runs the tools as another user or in another
-    container. Its own settings count then, and nothing else in this file."""
     prometheus: PrometheusSettings = PrometheusSettings()
     """Where metrics, rules and pending alerts are read."""
     alertmanagers: tuple[HttpUrl, ...] = ()
@@ -198,12 +195,6 @@ def masking_key(path: Path | None) -> bytes:
     except (OSError, ValueError) as failure:
         log.warning("%s: no key of the masks can be read or made there: %s", path, failure)
         return secrets.token_bytes(KEY_BYTES)
-
-
-def environment_with(gate_token: str) -> dict[str, str]:
-    """This process's environment for a child that may ask the gate."""
-    own = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-    return own | ({TOKEN_VARIABLE: gate_token} if gate_token else {})
 
 
 def read_yaml(path: Path, model: type[M]) -> M:

@@ -22,6 +22,35 @@ The class says where, `retryable` says what to do, `hint` tells the person on ca
 A "no" of the policy is a verdict (domain/verdict.py), never an error.
 """
 
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """Why an agent run failed: one word for log, metric, breaker and screen."""
+
+    AUTH = "auth"  # 401
+    FORBIDDEN = "forbidden"  # 403
+    UNKNOWN_MODEL = "unknown_model"  # 404
+    CREDIT = "credit"  # 402
+    REQUEST = "request"  # 400
+    RATE_LIMIT = "rate_limit"  # 429
+    SERVER = "server"  # 5xx
+    OVERLOADED = "overloaded"  # 529
+    NO_ANSWER = "no_answer"  # refused, cut, or not the protocol
+    SILENT = "silent"  # nothing heard for too long
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"  # 413
+    CONTEXT = "context"
+    LIMIT = "limit"  # turns, tokens, dollars or disk of the run
+    REFUSAL = "refusal"
+    INVALID = "invalid"  # no diagnosis that can be read
+    COMMAND_LINE = "command_line"  # crashed, killed or missing
+    TOOLS = "tools"  # the tool server
+    MACHINE = "machine"  # folders and programs of this machine
+    BUDGET = "budget"  # not asked: no money left
+    BREAKER = "breaker"  # not asked: it has just failed
+    OTHER = "other"
+
 
 class DaemonError(Exception):
     """Root of the tree: a reason in one sentence and what to do next."""
@@ -92,7 +121,14 @@ class MigrationFailed(StoreError):
 
 
 class AgentError(DaemonError):
-    """An investigation did not end in a diagnosis."""
+    """An investigation did not end in a diagnosis; `kind` says in a word why."""
+
+    kind = FaultKind.OTHER
+
+    def __init__(self, reason: str, hint: str = "", kind: FaultKind | None = None) -> None:
+        super().__init__(reason, hint)
+        if kind is not None:
+            self.kind = kind
 
 
 class AgentUnavailable(AgentError):
@@ -104,15 +140,20 @@ class AgentUnavailable(AgentError):
 class AgentTimeout(AgentError):
     """The run was cut at its deadline."""
 
+    kind = FaultKind.TIMEOUT
     retryable = True
 
 
 class AgentLimitReached(AgentError):
     """The run used up its turns, tool calls or money."""
 
+    kind = FaultKind.LIMIT
+
 
 class AgentOutputInvalid(AgentError):
     """The run ended without a diagnosis that can be read."""
+
+    kind = FaultKind.INVALID
 
 
 class ToolError(DaemonError):

@@ -15,7 +15,9 @@ from sre_daemon import __version__
 from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.lifecycle import INCIDENT, State
 from sre_daemon.domain.run import RunOutcome
+from sre_daemon.domain.spending import Window
 from sre_daemon.domain.verdict import Decision, Reason
+from sre_daemon.errors import FaultKind
 
 TOOLS = (
     "query_metrics",
@@ -183,7 +185,7 @@ class Metrics:
         self.paused = self._gauge("paused", "1 while the daemon is paused.")
 
     def _agent(self) -> None:
-        phases = ("investigate",)
+        phases = ("investigate", "follow_up")
         self.agent_runs = self._counter(
             "agent_runs_total", "Agent runs by outcome.", phase=phases, outcome=RunOutcome
         )
@@ -211,7 +213,16 @@ class Metrics:
         self.model_errors = self._counter(
             "model_errors_total",
             "Investigations that the model or its API failed.",
-            kind=("unavailable", "timeout", "limit", "invalid"),
+            kind=FaultKind,
+        )
+        self.model_available = self._gauge(
+            "model_available", "0 while the model is left alone after failures."
+        )
+        self.model_available.set(1)
+        self.budget_remaining = self._gauge(
+            "agent_budget_remaining_usd",
+            "Dollars left for the model in a sliding window; infinite without a limit.",
+            window=Window,
         )
 
     def _changes(self) -> None:

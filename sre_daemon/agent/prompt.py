@@ -1,6 +1,6 @@
-"""The prompt of an investigation: fixed instructions first, then the request as fenced data.
+"""The prompts: fixed instructions first, then the request as fenced data.
 
-The system prompt has no variable part, so that it stays cached from run to run.
+System prompts have no variable part, so that they stay cached from run to run.
 """
 
 import json
@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-from sre_daemon.agent.base import Request
+from sre_daemon.agent.base import FollowUp, Request
 from sre_daemon.agent.text import Fence
 from sre_daemon.domain.alert import Alert
 
 PROMPTS = Path(__file__).parent / "prompts"
 SYSTEM = PROMPTS / "system.md"
+FOLLOW_UP_SYSTEM = PROMPTS / "follow_up_system.md"
 MAX_ALERTS = 20
 VALUE_CHARS = 500
 FACT_CHARS = 6000
@@ -23,16 +24,34 @@ ALERT_CHARS = 4000
 def build(request: Request, fence: Fence | None = None) -> str:
     """The first user message of the run."""
     fence = fence or Fence()
-    template = Template((PROMPTS / "investigate.md").read_text(encoding="utf-8"))
-    # One pass of substitution: a placeholder inside foreign text is never looked at again.
-    return template.substitute(
+    return _filled(
+        "investigate.md",
         marker=fence.marker,
         question=_question(request, fence),
         alerts=_alerts(request, fence),
-        facts="\n\n".join(
-            fence.wrap(title, text, FACT_CHARS) for title, text in request.facts.items()
-        ),
+        facts=_facts(request.facts, fence),
     )
+
+
+def follow_up(question: FollowUp, fence: Fence | None = None) -> str:
+    """The message of a follow-up; the facts are for whoever cannot continue the session."""
+    fence = fence or Fence()
+    return _filled(
+        "follow_up.md",
+        marker=fence.marker,
+        facts=_facts(question.facts, fence),
+        question=fence.wrap("question", question.question),
+    )
+
+
+def _filled(name: str, **values: str) -> str:
+    template = Template((PROMPTS / name).read_text(encoding="utf-8"))
+    # One pass of substitution: a placeholder inside foreign text is never looked at again.
+    return template.substitute(values).strip() + "\n"
+
+
+def _facts(facts: Mapping[str, str], fence: Fence) -> str:
+    return "\n\n".join(fence.wrap(title, text, FACT_CHARS) for title, text in facts.items())
 
 
 def _question(request: Request, fence: Fence) -> str:

@@ -7,7 +7,7 @@ process that hangs, a killed one is gone at once and its pipes say so.
 import asyncio
 from collections.abc import Callable
 
-from sre_daemon.errors import AgentError, AgentTimeout, AgentUnavailable
+from sre_daemon.errors import AgentError, AgentTimeout, AgentUnavailable, FaultKind
 
 RETRY_SECONDS = 0.05
 LOOK_SECONDS = 2.0
@@ -65,6 +65,7 @@ class Watchdog:
             AgentUnavailable(
                 f"nothing was heard of the agent for {self._silence:g} s",
                 "check the network and ANTHROPIC_BASE_URL",
+                kind=FaultKind.SILENT,
             )
         )
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from sre_daemon import __version__
-from sre_daemon.app.agent import investigator_for
+from sre_daemon.app.agent import conversation_for, director_for, watch_director
 from sre_daemon.app.foundation import OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
@@ -87,8 +87,8 @@ class Daemon:
     ) -> "Daemon":
         base = await foundation(stack, settings, secrets, clock, open_store)
         people = await start_people(stack, base)
-        investigator = investigator_for(base)
-        worker = await start_worker(stack, base, investigator, people.notifier)
+        director = director_for(base)
+        worker = await start_worker(stack, base, director, people.notifier)
         intake = await start_intake(stack, base, worker, people)
         await record_start(base)
         start_anchor(base, people.notifier)
@@ -99,13 +99,15 @@ class Daemon:
             base.observer,
             clock,
             base.metrics,
-            investigator.engine,
-            investigator.model,
+            director.engine,
+            director.model,
         )
         base.tasks.spawn("gauges", _gauges(control, clock))
+        base.tasks.spawn("director", watch_director(base, director))
+        conversation = conversation_for(base, director)
         handover = Handover(base.store, worker, clock)
-        url = await start_front(stack, base, intake, control, handover)
-        log.info("ready", url=url, engine=investigator.engine, version=__version__)
+        url = await start_front(stack, base, intake, control, handover, conversation)
+        log.info("ready", url=url, engine=director.engine, version=__version__)
         return cls(stack, base.tasks, base.policy, url)
 
 

@@ -6,6 +6,7 @@ from sre_daemon.app.foundation import Base
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
+from sre_daemon.pipeline.conversation import Conversation
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.settings import load_people, load_senders
 from sre_daemon.store.feed import Feed
@@ -15,7 +16,12 @@ from sre_daemon.web.server import build, listen
 
 
 async def start_front(
-    stack: AsyncExitStack, base: Base, intake: Intake, control: Control, handover: Handover
+    stack: AsyncExitStack,
+    base: Base,
+    intake: Intake,
+    control: Control,
+    handover: Handover,
+    conversation: Conversation,
 ) -> str:
     """The HTTP server; its address."""
     feed = Feed(base.database)
@@ -27,6 +33,7 @@ async def start_front(
         parse=parse,
         control=control,
         handover=handover,
+        conversation=conversation,
         clock=base.clock,
         metrics=base.metrics,
         receiver=base.settings.receiver,

@@ -1,9 +1,9 @@
 """The gate, the executor, the stages, and the worker that drives them."""
 
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from sre_daemon.agent.base import Investigator
+from sre_daemon.app.agent import bounds_for
 from sre_daemon.app.foundation import Base
 from sre_daemon.app.traces import recorder_for
 from sre_daemon.domain.incident import Incident
@@ -25,28 +25,20 @@ from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.postmortem import Postmortem
 
 
-def gate_socket(base: Base) -> Path:
-    """Private to the daemon, or beside the host of the tools, which asks from another user."""
-    host = base.settings.tool_host
-    return (base.data if host is None else host.parent) / "gate.sock"
-
-
 async def start_worker(
     stack: AsyncExitStack, base: Base, investigator: Investigator, notifier: Notifier
 ) -> Worker:
     """The gate, the executor and the stages, and the worker that drives them."""
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
-    gate = Gate(gate_socket(base), store, base.policy, base.observer, clock, metrics)
+    gate = Gate(base.data / "gate.sock", store, base.policy, base.observer, clock, metrics)
     await gate.start()
-    if known.tool_host is not None:
-        gate.socket.chmod(0o660)
     stack.push_async_callback(gate.stop)
     executor = Executor(store, gate, ProcessHands(base.tools, gate.socket), clock, metrics)
     undo = Undo(store, executor, clock, metrics)
     facts = RuleFacts(base.observer)
     stages = Stages(
         Triage(store, base.observer, clock),
-        Investigate(store, investigator, facts, known.agent.deadline, clock, metrics),
+        Investigate(store, investigator, facts, bounds_for(known.agent), clock, metrics),
         Decide(store, base.policy, base.observer, known.correlation.flaps, clock, metrics),
         Remediate(store, executor, undo, clock),
         Verify(store, base.observer, undo, clock, metrics),

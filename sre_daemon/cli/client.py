@@ -9,6 +9,8 @@ import httpx
 from sre_daemon.errors import ConfigError, DaemonError
 from sre_daemon.settings import client_environment
 
+SECONDS = 10.0
+
 
 class Unreachable(DaemonError):
     """Nobody answers, or the daemon cannot work now; exit code 3."""
@@ -29,11 +31,11 @@ class Client:
         """The JSON answer. Raises Unreachable, Declined, ConfigError."""
         return self._ask("GET", path, params=list(params))
 
-    def post(self, path: str, body: Mapping[str, object]) -> Any:
+    def post(self, path: str, body: Mapping[str, object], seconds: float = SECONDS) -> Any:
         """The same, for POST."""
-        return self._ask("POST", path, json=dict(body))
+        return self._ask("POST", path, seconds, json=dict(body))
 
-    def _ask(self, method: str, path: str, **more: Any) -> Any:
+    def _ask(self, method: str, path: str, seconds: float = SECONDS, **more: Any) -> Any:
         try:
             address = urlsplit(self._url)
             if address.scheme not in {"http", "https"} or not address.hostname:
@@ -42,7 +44,7 @@ class Client:
         except (ValueError, httpx.InvalidURL):
             raise ConfigError(f"{self._url} is no address", "--url http://HOST:PORT") from None
         try:
-            with httpx.Client(timeout=10, trust_env=False, headers=self._headers) as http:
+            with httpx.Client(timeout=seconds, trust_env=False, headers=self._headers) as http:
                 response = http.request(method, f"{self._url}/api/v1{path}", **more)
         except UnicodeEncodeError:
             raise ConfigError("the API token has characters that no token has") from None

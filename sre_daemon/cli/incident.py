@@ -12,6 +12,8 @@ from sre_daemon.cli.options import Json, Reason, Url
 from sre_daemon.errors import ConfigError
 
 app = typer.Typer(help="Look at incidents, and hand them over.", no_args_is_help=True)
+# An answer is found by an agent, within three minutes of its own and some of waiting.
+ANSWER_SECONDS = 240.0
 Name = Annotated[str, typer.Argument(metavar="ID", help="Of the incident.")]
 
 
@@ -77,6 +79,21 @@ def incident_escalate(name: Name, reason: Reason, url: Url = "", json: Json = Fa
 def incident_hand_back(name: Name, reason: Reason, url: Url = "", json: Json = False) -> None:
     """Give it back: the daemon investigates anew, and repairs where policy and limits allow it."""
     _say_moved(connect(url).post(f"{_path(name)}/hand-back", {"reason": reason}), json)
+
+
+@app.command("ask")
+def incident_ask(
+    name: Name,
+    question: Annotated[str, typer.Argument(help="In your own words.")],
+    url: Url = "",
+    json: Json = False,
+) -> None:
+    """A question about it; the investigator reads more when it must, and changes nothing."""
+    answer = connect(url).post(f"{_path(name)}/ask", {"question": question}, ANSWER_SECONDS)
+    if json:
+        output.say_json(answer)
+    else:
+        output.say(answer["answer"])
 
 
 @app.command("export")

@@ -12,6 +12,7 @@ class RunOutcome(StrEnum):
     RUNNING = "running"
     DIAGNOSED = "diagnosed"
     INCONCLUSIVE = "inconclusive"
+    ANSWERED = "answered"  # a follow-up
     TIMEOUT = "timeout"
     LIMIT = "limit"
     ERROR = "error"
@@ -32,7 +33,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One investigation by one engine."""
+    """One investigation, or a follow-up on it. `session` is what continues it; see agent/base.py."""
 
     id: str
     incident_id: str
@@ -43,6 +44,7 @@ class Run:
     outcome: RunOutcome = RunOutcome.RUNNING
     usage: Usage = field(default_factory=Usage)
     error: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 
 from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.spending import SPANS
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import set_switch
@@ -24,6 +25,8 @@ def forget(
     d = t.deliveries.c
     told = (d.incident_id == "") & (d.created_at < rows.number(incidents)) & (d.state != "waiting")
     connection.execute(delete(t.deliveries).where(told))
+    spent = t.spending.c.at < rows.number(at - max(SPANS.values()))
+    connection.execute(delete(t.spending).where(spent))
     ids = _over(connection, rows.number(incidents), limit)
     if ids:
         _delete(connection, ids)
@@ -51,6 +54,8 @@ def _over(connection: Connection, before: int, limit: int) -> list[str]:
 def _delete(connection: Connection, ids: list[str]) -> None:
     runs = select(t.runs.c.id).where(t.runs.c.incident_id.in_(ids))
     connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
+    sessions = select(t.runs.c.session).where(t.runs.c.incident_id.in_(ids))
+    connection.execute(delete(t.sessions).where(t.sessions.c.session.in_(sessions)))
     for table in (t.runs, t.effects, t.events, t.episodes, t.news, t.deliveries):
         connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
     connection.execute(delete(t.incidents).where(t.incidents.c.id.in_(ids)))

@@ -251,6 +251,7 @@ def run_values(run: Run) -> Values:
         "ended_at": maybe_number(run.ended_at),
         "outcome": run.outcome.value,
         "error": clean(run.error),
+        "session": run.session,
         **asdict(run.usage),
     }
 
@@ -275,6 +276,7 @@ def run(row: Row[Any]) -> Run:
         outcome=RunOutcome(row.outcome),
         usage=usage,
         error=row.error,
+        session=row.session,
     )
 
 

@@ -173,6 +173,7 @@ runs = Table(
     Column("cache_write_tokens", BigInteger, nullable=False),
     Column("cost_usd", Float, nullable=False),
     Column("error", Text, nullable=False),
+    Column("session", Text, nullable=False, server_default=""),
 )
 Index("runs_by_incident", runs.c.incident_id)
 
@@ -191,6 +192,29 @@ calls = Table(
 )
 
 Index("calls_by_run", calls.c.run_id, calls.c.id)
+
+# What a run wrote down of itself, line by line, to be continued.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("session", Text, nullable=False),
+    Column("entry", Text, nullable=False),
+)
+Index("sessions_by_name", sessions.c.session, sessions.c.seq)
+
+# What runs may cost and have cost.
+spending = Table(
+    "spending",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("alertname", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("usd", Float, nullable=False),
+    Column("settled", Boolean, nullable=False),
+)
+Index("spending_by_time", spending.c.at)
 
 jobs = Table(
     "jobs",

@@ -18,6 +18,8 @@ from sre_daemon.web.stream import events
 
 MAX_PAGE = 500
 BODY_SECONDS = 10.0
+MAX_REASON = 500
+MAX_QUESTION = 4000
 
 
 def routes() -> list[web.RouteDef]:
@@ -148,18 +150,23 @@ async def resume(request: web.Request) -> web.Response:
 
 
 async def reason_of(request: web.Request) -> str:
-    """The field of that name; raises BadRequest where there is none."""
+    """The field of that name, on one line; raises BadRequest where there is none."""
+    return line(await text_of(request, "reason", MAX_REASON), MAX_REASON)
+
+
+async def text_of(request: web.Request, field: str, most: int) -> str:
+    """A text that a person gives, cut to `most` characters; raises BadRequest where there is none."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
-        reason = json.loads(body.decode("utf-8"))["reason"]
+        text = json.loads(body.decode("utf-8"))[field]
     except (ValueError, LookupError, TypeError, RecursionError, web.RequestPayloadError):
-        raise BadRequest("send a JSON object with the field 'reason'") from None
+        raise BadRequest(f"send a JSON object with the field '{field}'") from None
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
-    if not isinstance(reason, str) or not reason.strip():
-        raise BadRequest("the reason is empty", "say why, for whoever reads it tomorrow")
-    return line(reason, 500)
+    if not isinstance(text, str) or not text.strip():
+        raise BadRequest(f"the {field} is empty", "it is recorded, for whoever reads it tomorrow")
+    return text[:most]
 
 
 async def find(request: web.Request) -> Incident:

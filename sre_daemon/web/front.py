@@ -103,6 +103,28 @@ class Handovers(Protocol):
         ...
 
 
+class Answered(Protocol):
+    """An answer, and the run in which it was found."""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """Of the run."""
+        ...
+
+
+class Asks(Protocol):
+    """Answers questions about incidents."""
+
+    async def ask(self, incident: Incident, question: str, who: str) -> Answered:
+        """Raises AgentError, StoreUnavailable."""
+        ...
+
+
 class Records(Protocol):
     """The audit log."""
 
@@ -151,6 +173,7 @@ class Front:
     parse: Parse
     control: Controls
     handover: Handovers
+    conversation: Asks
     clock: Clock
     metrics: Metrics
     receiver: ReceiverSettings

@@ -28,6 +28,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post(f"{one}/escalate", escalate),
         web.post(f"{one}/hand-back", hand_back),
+        web.post(f"{one}/ask", ask),
         web.get(f"{one}/export", export),
     ]
 
@@ -48,6 +49,16 @@ async def hand_back(request: web.Request) -> web.Response:
     front = request.app[FRONT]
     moved = await front.handover.hand_back(item.id, await api.reason_of(request), who.name)
     return web.json_response(wire.incident(moved))
+
+
+async def ask(request: web.Request) -> web.Response:
+    """A question about it, answered when the answer is there; it needs an approver, as it costs money."""
+    who = check_person(request, Role.APPROVER)
+    item = await api.find(request)
+    front = request.app[FRONT]
+    question = await api.text_of(request, "question", api.MAX_QUESTION)
+    answer = await front.conversation.ask(item, question, who.name)
+    return web.json_response({"answer": answer.text, "run": answer.run_id})
 
 
 async def export(request: web.Request) -> web.Response:

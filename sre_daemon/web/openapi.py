@@ -10,6 +10,7 @@ TIME = {"type": "string", "format": "date-time"}
 OBJECT = {"type": "object"}
 LABELS = {"type": "object", "additionalProperties": TEXT}
 REASON = {"type": "object", "required": ["reason"], "properties": {"reason": TEXT}}
+QUESTION = {"type": "object", "required": ["question"], "properties": {"question": TEXT}}
 INCIDENT = {
     "type": "object",
     "properties": {
@@ -69,6 +70,7 @@ def document() -> dict[str, Any]:
             ),
             f"{one}/transcript": _get("Every tool call of every run.", OBJECT),
             f"{one}/postmortem": _get("The post-mortem.", TEXT, kind="text/markdown"),
+            f"{one}/ask": _post("A question about it; the answer when it is there.", QUESTION),
             f"{one}/export": _get("All of it, in a form that `replay` reads.", OBJECT),
             f"{one}/escalate": _post("It is a person's from now on."),
             f"{one}/hand-back": _post("The daemon goes on with it."),
@@ -110,11 +112,11 @@ def _get(
     }
 
 
-def _post(summary: str) -> dict[str, Any]:
+def _post(summary: str, body: dict[str, Any] = REASON) -> dict[str, Any]:
     return {
         "post": {
             "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": REASON}}},
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
             "responses": {"200": {"description": "OK"}, "default": _failure()},
         }
     }

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from sre_daemon.errors import (
+    AgentError,
     ConfigError,
     DaemonError,
     StoreConflict,
@@ -51,6 +52,7 @@ STATUS: tuple[tuple[type[DaemonError], int], ...] = (
     (BadRequest, 400),
     (WrongState, 409),
     (ConfigError, 409),
+    (AgentError, 503),
     (StoreConflict, 503),
     (StoreUnavailable, 503),
 )

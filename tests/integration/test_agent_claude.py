@@ -217,10 +217,10 @@ async def test_answer_outside_the_schema_is_invalid(tmp_path):
 
 
 async def test_endless_run_is_stopped_by_its_turns(tmp_path):
-    run = await run_claude(tmp_path, lambda body: [use("mcp__sre__get_alerts")], max_turns=3)
+    run = await run_claude(tmp_path, lambda body: [use("mcp__sre__get_alerts")], turns=4)
     assert isinstance(run.failure, AgentLimitReached)
     assert "turns" in run.failure.reason
-    assert len(run.requests) == 3
+    assert len(run.requests) == 4
 
 
 async def test_tool_server_that_offers_more_than_reading_tools_is_refused(tmp_path):

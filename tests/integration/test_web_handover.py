@@ -8,6 +8,7 @@ import pytest
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.person import Person, Role
 from sre_daemon.domain.verdict import Reason
+from sre_daemon.errors import AgentUnavailable
 from sre_daemon.intake.payload import parse
 from sre_daemon.store.base import Writes
 from tests.integration.test_cli_commands import command
@@ -78,6 +79,34 @@ async def test_commands_hand_over_and_say_the_new_state(tmp_path):
             Reason.TAKEN_OVER,
             Reason.HANDED_BACK,
         ]
+
+
+async def test_a_question_needs_an_approver_and_words(tmp_path):
+    async with front_door(tmp_path, people=PEOPLE) as door:
+        await put_incident(door.store, state=State.ESCALATED)
+        asked = {"question": "why now?\nand why here?"}
+        assert (await post(door, "i1", "ask", asked, "viewer-token-0123456789"))[0] == 403
+        assert (await post(door, "i1", "ask", {"question": ""}))[0] == 400
+        assert (await post(door, "i1", "ask", {"question": 7}))[0] == 400
+        assert (await post(door, "nothing", "ask", asked))[0] == 404
+        assert door.conversation.asked == []
+        answer = {"answer": "because the pool is full", "run": "r1"}
+        assert await post(door, "i1", "ask", asked) == (200, answer)
+        assert door.conversation.asked == [("i1", "why now?\nand why here?", "paul")]
+
+
+async def test_a_question_that_cannot_be_answered_says_why(tmp_path):
+    async with front_door(tmp_path) as door:
+        await put_incident(door.store, state=State.ESCALATED)
+        door.conversation.failure = AgentUnavailable("the API refuses the key", "check it")
+        code, text = await command(door, "incident", "ask", "i1", "why?")
+        assert code == 3
+        assert "the API refuses the key" in text
+        door.conversation.failure = None
+        assert await command(door, "incident", "ask", "i1", "why?") == (
+            0,
+            "because the pool is full\n",
+        )
 
 
 def body(name, status="firing"):

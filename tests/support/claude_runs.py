@@ -1,12 +1,13 @@
 """Runs the Claude investigator with its real command line against a scripted Messages API."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from sre_daemon.agent.base import Report, Request
+from sre_daemon.agent.bounds import Bounds
 from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.errors import AgentError
 from sre_daemon.toolclient import ToolServer
@@ -42,9 +43,14 @@ class ClaudeRun:
 def investigator(
     folder: Path, url: str, server: ToolServer | None = None, **profile: Any
 ) -> ClaudeInvestigator:
-    """An investigator whose runs live under `folder`."""
-    chosen = ClaudeProfile("claude-opus-4-6", folder / "runs", KEY, url, **profile)
-    return ClaudeInvestigator(chosen, server or stand_in(folder))
+    """An investigator whose runs live under `folder`; `profile` has fields of it or of its bounds."""
+    names = {item.name for item in fields(Bounds)}
+    bounds = replace(Bounds(), **{k: profile.pop(k) for k in names & profile.keys()})
+    sessions = profile.pop("sessions", None)
+    profile["bounds"] = bounds
+    model = profile.pop("model", "claude-opus-4-6")
+    chosen = ClaudeProfile(model, folder / "runs", KEY, url, **profile)
+    return ClaudeInvestigator(chosen, server or stand_in(folder), sessions=sessions)
 
 
 async def run_claude(

@@ -16,6 +16,7 @@ from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import DaemonError
 from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
+from sre_daemon.pipeline.conversation import Answer
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
@@ -74,6 +75,20 @@ class Heard:
 
 
 @dataclass
+class FixedConversation:
+    """Answers every question the same way, or fails as told."""
+
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    failure: DaemonError | None = None
+
+    async def ask(self, incident, question, who):
+        if self.failure is not None:
+            raise self.failure
+        self.asked.append((incident.id, question, who))
+        return Answer("because the pool is full", "r1")
+
+
+@dataclass
 class FixedControl:
     """Control without a daemon behind it."""
 
@@ -120,6 +135,7 @@ class Door:
     intake: Recorder
     control: FixedControl
     heard: Heard
+    conversation: FixedConversation
     store: SqlStore
     metrics: Metrics
     live: Live
@@ -149,6 +165,7 @@ async def front_door(
     live = Live(feed, clock or SystemClock())
     tasks.spawn("live", live.run())
     intake, control, metrics, heard = Recorder(), FixedControl(store), Metrics(), Heard()
+    conversation = FixedConversation()
     settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
     front = Front(
         store=store,
@@ -156,6 +173,7 @@ async def front_door(
         parse=parse,
         control=control,
         handover=Handover(store, heard, clock or SystemClock()),
+        conversation=conversation,
         clock=clock or SystemClock(),
         metrics=metrics,
         receiver=settings,
@@ -169,7 +187,9 @@ async def front_door(
     runner, url = await listen(build(front), "127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Door(url, http, intake, control, heard, store, metrics, live, front, runner)
+            yield Door(
+                url, http, intake, control, heard, conversation, store, metrics, live, front, runner
+            )
     finally:
         await runner.cleanup()
         await tasks.stop()

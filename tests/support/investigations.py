@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sre_daemon.agent.base import Request, Step, TextStep, ToolStep
+from sre_daemon.agent.base import Request, SpentStep, Step, TextStep, ToolStep
+from sre_daemon.agent.bounds import Bounds
 from sre_daemon.domain.alert import Alert, AlertStatus
 from sre_daemon.domain.run import ToolCall
 from sre_daemon.toolclient import ToolServer
@@ -35,7 +36,7 @@ def make_request(
         starts_at=datetime(2026, 1, 2, tzinfo=UTC),
         annotations={"summary": summary},
     )
-    return Request("r1", "i1", (alert,), timedelta(seconds=seconds))
+    return Request("r1", "i1", (alert,), Bounds(timedelta(seconds=seconds)))
 
 
 class Recorder:
@@ -56,6 +57,11 @@ class Recorder:
     def texts(self) -> list[str]:
         """What was said."""
         return [step.text for step in self.steps if isinstance(step, TextStep)]
+
+    @property
+    def spent(self) -> list[SpentStep]:
+        """What it cost so far, after each model call."""
+        return [step for step in self.steps if isinstance(step, SpentStep)]
 
     @property
     def recorded(self) -> dict[str, ToolCall]:

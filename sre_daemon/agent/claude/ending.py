@@ -11,6 +11,7 @@ from sre_daemon.errors import (
     AgentLimitReached,
     AgentOutputInvalid,
     AgentUnavailable,
+    FaultKind,
 )
 
 
@@ -32,6 +33,7 @@ class Fault:
     """A row of the tables below."""
 
     error: type[AgentError]
+    kind: FaultKind
     reason: str
     hint: str
     retryable: bool
@@ -40,42 +42,91 @@ class Fault:
 KEY = "check ANTHROPIC_API_KEY and restart the daemon"
 LATER = "it works again by itself when the API does; see https://status.anthropic.com"
 BY_STATUS = {
-    400: Fault(AgentUnavailable, "the API calls the request invalid", "see the message", False),
-    401: Fault(AgentUnavailable, "the API refuses the key", KEY, False),
-    402: Fault(AgentUnavailable, "the account has no credit", "check the billing", False),
-    403: Fault(AgentUnavailable, "the key may not use this model", KEY, False),
-    404: Fault(AgentUnavailable, "the API does not know the model", "check agent.model", False),
-    413: Fault(AgentLimitReached, "the request is too large for the API", "", False),
-    429: Fault(AgentUnavailable, "the API's rate or spend limit is reached", LATER, True),
-    529: Fault(AgentUnavailable, "the API is overloaded", LATER, True),
+    400: Fault(
+        AgentUnavailable,
+        FaultKind.REQUEST,
+        "the API calls the request invalid",
+        "see the message",
+        False,
+    ),
+    401: Fault(AgentUnavailable, FaultKind.AUTH, "the API refuses the key", KEY, False),
+    402: Fault(
+        AgentUnavailable, FaultKind.CREDIT, "the account has no credit", "check the billing", False
+    ),
+    403: Fault(AgentUnavailable, FaultKind.FORBIDDEN, "the key may not use this model", KEY, False),
+    404: Fault(
+        AgentUnavailable,
+        FaultKind.UNKNOWN_MODEL,
+        "the API does not know the model",
+        "check agent.model",
+        False,
+    ),
+    413: Fault(
+        AgentLimitReached, FaultKind.TOO_LARGE, "the request is too large for the API", "", False
+    ),
+    429: Fault(
+        AgentUnavailable,
+        FaultKind.RATE_LIMIT,
+        "the API's rate or spend limit is reached",
+        LATER,
+        True,
+    ),
+    529: Fault(AgentUnavailable, FaultKind.OVERLOADED, "the API is overloaded", LATER, True),
 }
-SERVER_ERROR = Fault(AgentUnavailable, "the API fails", LATER, True)
+SERVER_ERROR = Fault(AgentUnavailable, FaultKind.SERVER, "the API fails", LATER, True)
 NO_ANSWER = Fault(
     AgentUnavailable,
+    FaultKind.NO_ANSWER,
     "the API gave no usable answer",
     "check the network and ANTHROPIC_BASE_URL",
     True,
 )
 BY_SUBTYPE = {
     "error_max_turns": Fault(
-        AgentLimitReached, "the run used up its turns", "raise agent.max_turns", False
+        AgentLimitReached,
+        FaultKind.LIMIT,
+        "the run used up its turns",
+        "raise agent.max_turns",
+        False,
     ),
     "error_max_budget_usd": Fault(
-        AgentLimitReached, "the run used up its money", "raise agent.max_budget_usd", False
+        AgentLimitReached,
+        FaultKind.LIMIT,
+        "the run used up its money",
+        "raise agent.max_budget_usd",
+        False,
     ),
     "error_max_structured_output_retries": Fault(
-        AgentOutputInvalid, "the model never delivered a valid diagnosis", "", False
+        AgentOutputInvalid,
+        FaultKind.INVALID,
+        "the model never delivered a valid diagnosis",
+        "",
+        False,
     ),
 }
 BY_TERMINAL_REASON = {
-    "prompt_too_long": Fault(AgentLimitReached, "the model's context is full", "", False),
-    "blocking_limit": Fault(AgentLimitReached, "the model's context is full", "", False),
+    "prompt_too_long": Fault(
+        AgentLimitReached, FaultKind.CONTEXT, "the model's context is full", "", False
+    ),
+    "blocking_limit": Fault(
+        AgentLimitReached, FaultKind.CONTEXT, "the model's context is full", "", False
+    ),
 }
-REFUSAL = Fault(AgentOutputInvalid, "the model refused to answer", "investigate by hand", False)
-NO_DIAGNOSIS = Fault(
-    AgentOutputInvalid, "the run ended without a diagnosis", "read its transcript", False
+REFUSAL = Fault(
+    AgentOutputInvalid,
+    FaultKind.REFUSAL,
+    "the model refused to answer",
+    "investigate by hand",
+    False,
 )
-OTHER = Fault(AgentUnavailable, "the run failed", "read its transcript", True)
+NO_DIAGNOSIS = Fault(
+    AgentOutputInvalid,
+    FaultKind.INVALID,
+    "the run ended without a diagnosis",
+    "read its transcript",
+    False,
+)
+OTHER = Fault(AgentUnavailable, FaultKind.OTHER, "the run failed", "read its transcript", True)
 
 
 def failure(ending: Ending) -> AgentError | None:
@@ -92,7 +143,9 @@ def failure(ending: Ending) -> AgentError | None:
 def error(fault: Fault, said: str = "") -> AgentError:
     """The error of a row; `said` is what the other side said about it."""
     detail = clean(said, 300).strip()
-    made = fault.error(f"{fault.reason}: {detail}" if detail else fault.reason, fault.hint)
+    made = fault.error(
+        f"{fault.reason}: {detail}" if detail else fault.reason, fault.hint, fault.kind
+    )
     made.retryable = fault.retryable
     return made
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sre_daemon.agent.bounds import Bounds
 from sre_daemon.agent.claude.workspace import SERVER, Workspace
+from sre_daemon.agent.prices import Price, listed, price
 from sre_daemon.agent.tools import READ_TOOLS
 
 ANSWER = "StructuredOutput"
@@ -44,9 +46,19 @@ class ClaudeProfile:
     folder: Path
     api_key: str = field(repr=False)
     base_url: str = ""
-    max_turns: int = 30
-    max_budget_usd: float = 2.0
+    bounds: Bounds = field(default_factory=Bounds)
+    prices: Mapping[str, Price] = field(default_factory=dict)
     silence_seconds: float = SILENCE_SECONDS
+
+    @property
+    def max_budget_usd(self) -> float | None:
+        """For the command line, where its own prices are the right ones: a lock behind the governor's."""
+        known = listed(self.model) and self.model not in self.prices
+        return self.bounds.dollars if known else None
+
+    def price(self, model: str = "") -> Price:
+        """What the model costs."""
+        return price(model or self.model, self.prices)
 
     def environment(self, space: Workspace) -> dict[str, str]:
         """The variables of the command line; it keeps no others."""

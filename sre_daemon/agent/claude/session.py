@@ -3,16 +3,18 @@
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sre_daemon.agent import prompt, schema
+from sre_daemon.agent.bounds import Governor
 from sre_daemon.agent.claude import workspace
-from sre_daemon.agent.claude.profile import ALLOWED, ANSWER, ClaudeProfile
+from sre_daemon.agent.claude.memory import Memory
+from sre_daemon.agent.claude.profile import ALLOWED, ANSWER, PREFIX, ClaudeProfile
 from sre_daemon.agent.text import clean
 from sre_daemon.agent.watchdog import Watchdog
-from sre_daemon.errors import AgentError, AgentUnavailable
+from sre_daemon.errors import AgentError, AgentUnavailable, FaultKind
 from sre_daemon.toolclient import ToolServer
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         HookContext,
         HookInput,
         HookJSONOutput,
+        SessionStore,
     )
 
 MAX_MESSAGE_BYTES = 32 << 20
@@ -29,18 +32,72 @@ GATE_SECONDS = 10.0
 STDERR_LINES = 5
 
 
+class Gate:
+    """The second lock, and where a run hears of its bounds: asked before every tool call.
+
+    Until a governor is there, nothing may be called.
+    """
+
+    def __init__(self) -> None:
+        self.governor: Governor | None = None
+
+    async def __call__(
+        self, data: "HookInput", _tool_use_id: str | None, _context: "HookContext"
+    ) -> "HookJSONOutput":
+        """Let reading tools through, also if the options fail; a refusal says why."""
+        name = data.get("tool_name")
+        if name == ANSWER:
+            return {}
+        if not isinstance(name, str) or name not in ALLOWED or self.governor is None:
+            return _deny("An investigation only reads.")
+        arguments = data.get("tool_input")
+        known = arguments if isinstance(arguments, dict) else {}
+        ruling = self.governor.ask(name.removeprefix(PREFIX), known)
+        if not ruling.allow:
+            return _deny(ruling.words)
+        if not ruling.words:
+            return {}
+        return {
+            "hookSpecificOutput": {
+                "hookEventName": "PreToolUse",
+                "additionalContext": ruling.words,
+            }
+        }
+
+
+def _deny(reason: str) -> "HookJSONOutput":
+    return {
+        "hookSpecificOutput": {
+            "hookEventName": "PreToolUse",
+            "permissionDecision": "deny",
+            "permissionDecisionReason": reason,
+        }
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connected client, what watches it, and where it lives."""
+    """A connected client, its gate, what ends it, and where it lives."""
 
     client: "ClaudeSDKClient"
-    watchdog: Watchdog
+    gate: Gate
     space: workspace.Workspace
+    stderr: deque[str]
+    watchdog: Watchdog = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a session is for. `resume` names an earlier one to continue; `memory` keeps this one."""
+
+    diagnosis: bool = True
+    resume: str = ""
+    memory: Memory | None = None
 
 
 @asynccontextmanager
 async def open_session(
-    profile: ClaudeProfile, server: ToolServer, deadline: float
+    profile: ClaudeProfile, server: ToolServer, deadline: float, purpose: Purpose
 ) -> AsyncIterator[Session]:
     """A session; when the block ends, everything of it is gone.
 
@@ -52,11 +109,12 @@ async def open_session(
     cli = Path(sdk.__file__).parent / "_bundled" / "claude"
     space = workspace.create(profile.folder, cli, server, profile.variables())
     stderr: deque[str] = deque(maxlen=STDERR_LINES)
-    client = sdk.ClaudeSDKClient(_options(profile, space, stderr.append))
+    gate = Gate()
+    client = sdk.ClaudeSDKClient(_options(profile, purpose, space, gate, stderr.append))
     watchdog = Watchdog(space.kill, deadline, profile.silence_seconds, space.excess)
     try:
         await client.connect()
-        yield Session(client, watchdog, space)
+        yield Session(client, gate, space, stderr, watchdog)
     except Exception as failure:
         found = watchdog.failure or mapped(failure, stderr)
         if found is failure:
@@ -73,15 +131,27 @@ async def open_session(
 
 
 def _options(
-    profile: ClaudeProfile, space: workspace.Workspace, stderr: Callable[[str], None]
+    profile: ClaudeProfile,
+    purpose: Purpose,
+    space: workspace.Workspace,
+    gate: Gate,
+    stderr: Callable[[str], None],
 ) -> "ClaudeAgentOptions":
     import claude_agent_sdk as sdk
 
     lock = sdk.HookMatcher(matcher="*", hooks=[gate], timeout=GATE_SECONDS, on_failure="block")
     return sdk.ClaudeAgentOptions(
         model=profile.model,
-        system_prompt={"type": "file", "path": str(prompt.SYSTEM)},
-        output_format={"type": "json_schema", "schema": schema.json_schema()},
+        system_prompt={
+            "type": "file",
+            "path": str(prompt.SYSTEM if purpose.diagnosis else prompt.FOLLOW_UP_SYSTEM),
+        },
+        output_format=(
+            {"type": "json_schema", "schema": schema.json_schema()} if purpose.diagnosis else None
+        ),
+        resume=purpose.resume or None,
+        # It needs append and load only; the SDK's type asks for more.
+        session_store=cast("SessionStore | None", purpose.memory),
         # No built-in tools, and of the server's tools only those that read.
         tools=[],
         allowed_tools=list(ALLOWED),
@@ -93,7 +163,7 @@ def _options(
         setting_sources=[],
         settings='{"crossSessionInbound":"refuse"}',
         verbatim_prompts=True,
-        max_turns=profile.max_turns,
+        max_turns=profile.bounds.turns,
         max_budget_usd=profile.max_budget_usd,
         max_buffer_size=MAX_MESSAGE_BYTES,
         # So that silence means silence: a long answer is heard while it is being written.
@@ -102,28 +172,12 @@ def _options(
         cwd=space.home,
         env=profile.environment(space),
         extra_args={
-            "no-session-persistence": None,
+            **({} if purpose.memory else {"no-session-persistence": None}),
             # It binds an inbox whatever the settings say: here, and not where others look.
             "messaging-socket-path": str(space.inbox),
         },
         stderr=stderr,
     )
-
-
-async def gate(
-    data: "HookInput", _tool_use_id: str | None, _context: "HookContext"
-) -> "HookJSONOutput":
-    """The second lock: whatever is not a reading tool is denied, also if the options fail."""
-    name = data.get("tool_name")
-    if name == ANSWER or name in ALLOWED:
-        return {}
-    return {
-        "hookSpecificOutput": {
-            "hookEventName": "PreToolUse",
-            "permissionDecision": "deny",
-            "permissionDecisionReason": "An investigation only reads.",
-        }
-    }
 
 
 def mapped(failure: Exception, stderr: Iterable[str]) -> Exception:
@@ -133,8 +187,12 @@ def mapped(failure: Exception, stderr: Iterable[str]) -> Exception:
     if isinstance(failure, AgentError):
         return failure
     if isinstance(failure, sdk.CLINotFoundError):
-        return AgentUnavailable("the SDK's command line is missing", "install the package anew")
+        return AgentUnavailable(
+            "the SDK's command line is missing", "install the package anew", FaultKind.COMMAND_LINE
+        )
     if isinstance(failure, sdk.ClaudeSDKError) or type(failure) is Exception:
         said = clean(" ".join(stderr) or str(failure), 500)
-        return AgentUnavailable(f"the agent's command line failed: {said}", "install it anew")
+        return AgentUnavailable(
+            f"the agent's command line failed: {said}", "it is tried again", FaultKind.COMMAND_LINE
+        )
     return failure

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sre_daemon.errors import AgentError, AgentLimitReached, AgentUnavailable
+from sre_daemon.errors import AgentError, AgentLimitReached, AgentUnavailable, FaultKind
 from sre_daemon.toolclient import ToolServer
 
 SERVER = "sre"
@@ -155,7 +155,9 @@ def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) ->
     setpriv, setsid = shutil.which("setpriv"), shutil.which("setsid")
     if setpriv is None or setsid is None:
         raise AgentUnavailable(
-            "setpriv and setsid are needed to start the agent safely", "install util-linux"
+            "setpriv and setsid are needed to start the agent safely",
+            "install util-linux",
+            kind=FaultKind.MACHINE,
         )
     guarded = [setpriv, "--pdeathsig", "KILL"]
     try:
@@ -180,6 +182,7 @@ def create(parent: Path, cli: Path, server: ToolServer, names: Iterable[str]) ->
         raise AgentUnavailable(
             f"the folder of the run cannot be made in {parent}: {failure.strerror}",
             "check data_dir, its permissions and free space",
+            kind=FaultKind.MACHINE,
         ) from failure
     return space
 

@@ -4,14 +4,20 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 
-from sre_daemon.agent.base import OnStep, Report, Request, TextStep, ToolStep
+from sre_daemon.agent.base import FollowUp, OnStep, Reply, Report, Request, TextStep, ToolStep
 from sre_daemon.agent.runbook.file import Runbook
 from sre_daemon.agent.runbook.file import Step as RunbookStep
 from sre_daemon.agent.runbook.findings import Outcome, evaluate
 from sre_daemon.agent.tools import call_name
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.domain.diagnosis import Diagnosis
-from sre_daemon.errors import AgentTimeout, AgentUnavailable, ToolError, ToolServerUnavailable
+from sre_daemon.errors import (
+    AgentTimeout,
+    AgentUnavailable,
+    FaultKind,
+    ToolError,
+    ToolServerUnavailable,
+)
 from sre_daemon.toolclient import ToolResult, ToolServer, ToolSession, open_session, single
 
 ENGINE = "runbook"
@@ -46,8 +52,13 @@ class RunbookInvestigator:
             return Report(_inconclusive(["no runbook matches the alerts of this incident"]), ENGINE)
         names = ", ".join(runbook.name for runbook in chosen)
         await on_step(TextStep(f"Matching runbooks: {names}"))
-        outcomes = await self._run(_steps(chosen), request.deadline.total_seconds(), on_step)
+        outcomes = await self._run(_steps(chosen), request.bounds.deadline.total_seconds(), on_step)
         return Report(_conclude(chosen, outcomes), ENGINE)
+
+    async def follow_up(self, question: FollowUp, on_step: OnStep) -> Reply:
+        """See Investigator: nothing is read again, because nobody here understands a question."""
+        known = "\n\n".join(f"{title}:\n{text}" for title, text in question.facts.items())
+        return Reply(f"No model can answer now. On record is:\n\n{known}", ENGINE)
 
     async def _run(
         self, steps: dict[str, RunbookStep], seconds: float, on_step: OnStep
@@ -119,5 +130,5 @@ def _mapped(failure: BaseException) -> BaseException:
     if isinstance(failure, TimeoutError):
         return AgentTimeout("the runbook was not done by the deadline", "look at slow tools")
     if isinstance(failure, ToolServerUnavailable):
-        return AgentUnavailable(failure.reason, failure.hint)
+        return AgentUnavailable(failure.reason, failure.hint, FaultKind.TOOLS)
     return failure

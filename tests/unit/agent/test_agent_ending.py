@@ -3,9 +3,10 @@ from dataclasses import replace
 import claude_agent_sdk as sdk
 import pytest
 
+from sre_daemon.agent.bounds import Bounds, Governor
 from sre_daemon.agent.claude import ClaudeProfile, ending
 from sre_daemon.agent.claude.profile import ALLOWED
-from sre_daemon.agent.claude.session import gate, mapped
+from sre_daemon.agent.claude.session import Gate, mapped
 from sre_daemon.agent.claude.transcript import check_session
 from sre_daemon.errors import (
     AgentError,
@@ -89,18 +90,30 @@ def test_last_words_of_the_command_line_are_in_the_error():
     assert "bad flag" in str(failure)
 
 
+def gate(governed=True):
+    """The gate of a run."""
+    made = Gate()
+    made.governor = Governor(Bounds(), lambda: 0.0) if governed else None
+    return made
+
+
+async def test_gate_without_a_run_denies_reading_too():
+    answer = await gate(governed=False)({"tool_name": ALLOWED[0]}, None, {"signal": None})
+    assert answer["hookSpecificOutput"]["permissionDecision"] == "deny"
+
+
 @pytest.mark.parametrize(
     "name", ["Bash", "Read", "mcp__sre__edit_config_file", "mcp__x__get_logs", None]
 )
 async def test_gate_denies_whatever_does_not_read(name):
-    answer = await gate({"tool_name": name}, None, {"signal": None})
+    answer = await gate()({"tool_name": name}, None, {"signal": None})
     assert answer["hookSpecificOutput"]["permissionDecision"] == "deny"
     assert answer["hookSpecificOutput"]["hookEventName"] == "PreToolUse"
 
 
 @pytest.mark.parametrize("name", [*ALLOWED, "StructuredOutput"])
 async def test_gate_has_no_opinion_on_reading_tools(name):
-    assert await gate({"tool_name": name}, None, {"signal": None}) == {}
+    assert await gate()({"tool_name": name}, None, {"signal": None}) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sre_daemon.agent import prompt
-from sre_daemon.agent.base import Request
+from sre_daemon.agent.base import FollowUp, Request
 from sre_daemon.agent.text import Fence
 from sre_daemon.domain.alert import Alert, AlertStatus
 
@@ -23,7 +23,7 @@ def make_request(summary="pool", facts=None, question="", count=1):
         )
         for n in range(count)
     ]
-    return Request("r1", "i1", alerts, timedelta(minutes=1), facts or {}, question)
+    return Request("r1", "i1", alerts, facts=facts or {}, question=question)
 
 
 def outside(text):
@@ -63,7 +63,7 @@ def test_many_and_long_alerts_are_capped():
 
 
 def test_a_question_needs_no_alert():
-    request = Request("r1", "i1", (), timedelta(minutes=1), question="why is it slow?")
+    request = Request("r1", "i1", (), question="why is it slow?")
     assert "why is it slow?" in prompt.build(request)
 
 
@@ -72,3 +72,10 @@ def test_system_prompt_names_every_effect_and_no_variable():
     for word in ("config.set", "service.restart", "service.redeploy", "`quote`", "inconclusive"):
         assert word in system
     assert "$" not in system
+
+
+@given(st.text(), st.text())
+def test_question_and_facts_of_a_follow_up_stay_inside_the_fence(asked, fact):
+    plain = prompt.follow_up(FollowUp("r1", "x", facts={"t": "x"}), Fence(MARKER))
+    hostile = prompt.follow_up(FollowUp("r1", asked, facts={fact: asked}), Fence(MARKER))
+    assert outside(hostile) == outside(plain)
