@@ -2,7 +2,8 @@
 
 Every field that is given must match, one of its entries each. Times of day begin at their start
 and end before their end; a range over midnight is written as two. Weekdays, months and years are
-inclusive. Days of the month may be negative, counted from its end.
+inclusive. Days of the month may be negative, counted from its end. The moment is looked at on the
+clock of the interval's zone: an hour that is skipped there is never, one that is repeated is twice.
 """
 
 import calendar
@@ -17,67 +18,91 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sre_daemon.policy.part import Part
 
 WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-MONTHS = tuple(name.lower() for name in calendar.month_name)[1:]
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 CLOCK = re.compile(r"(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)", re.ASCII)
+# The shortest month: what ends before it begins there, always does.
+SHORTEST = 28
 
 Range = tuple[int, int]
 
 
-def _range(text: object, number: Callable[[str], int], what: str) -> Range:
+def _range(text: object, number: Callable[[str], int]) -> Range:
     """`a` or `a:b`, as inclusive numbers."""
-    first, colon, last = str(text).strip().lower().partition(":")
-    begin = number(first.strip())
-    end = number(last.strip()) if colon else begin
-    if begin > end:
-        raise ValueError(f"{what} {text!r}: the start is after the end; write two ranges")
-    return begin, end
+    if not isinstance(text, str | int) or isinstance(text, bool):
+        raise ValueError(f"{text!r} is no entry; write a or a:b")
+    first, colon, last = str(text).partition(":")
+    begin = number(first.lower())
+    return begin, number(last.lower()) if colon else begin
 
 
 def _weekday(text: str) -> int:
     if text not in WEEKDAYS:
-        raise ValueError(f"{text!r} is no weekday; a week begins with sunday")
+        raise ValueError(f"{text!r} is no weekday, such as monday")
     return WEEKDAYS.index(text)
 
 
 def _month(text: str) -> int:
     if text in MONTHS:
         return MONTHS.index(text) + 1
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 12:
+    if re.fullmatch(r"[1-9]|1[0-2]", text, re.ASCII):
         return int(text)
-    raise ValueError(f"{text!r} is no month")
+    raise ValueError(f"{text!r} is no month, such as may or 5")
 
 
 def _year(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{4}", text, re.ASCII):
-        raise ValueError(f"{text!r} is no year")
+    if not re.fullmatch(r"[1-9][0-9]{3}", text, re.ASCII):
+        raise ValueError(f"{text!r} is no year, such as 2026")
     return int(text)
 
 
 def _day(text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,2}", text, re.ASCII) or not 1 <= abs(int(text)) <= 31:
+    if not re.fullmatch(r"-?([1-9]|[12][0-9]|3[01])", text, re.ASCII):
         raise ValueError(f"{text!r} is no day of a month: 1 to 31, or -1 to -31 from its end")
     return int(text)
 
 
-def _days(text: object) -> Range:
-    first, colon, last = str(text).strip().partition(":")
-    begin = _day(first.strip())
-    end = _day(last.strip()) if colon else begin
-    if begin < 0 < end:
-        raise ValueError(f"day {text!r}: a range from the end cannot end at a day from the start")
-    if (begin > 0) == (end > 0) and begin > end:
-        raise ValueError(f"day {text!r}: the start is after the end; write two ranges")
+def _forward(text: object, number: Callable[[str], int]) -> Range:
+    begin, end = _range(text, number)
+    if begin > end:
+        raise ValueError(f"{text!r} ends before it begins; write two ranges")
     return begin, end
 
 
+def _days(text: object) -> Range:
+    begin, end = _range(text, _day)
+    if begin < 0 < end:
+        raise ValueError(f"{text!r}: what begins from the end of a month ends there, too")
+    if _at_least(begin) > _at_least(end):
+        raise ValueError(f"{text!r} ends before it begins; write two ranges")
+    return begin, end
+
+
+def _at_least(day: int) -> int:
+    return day + SHORTEST if day < 0 else day
+
+
 def _list(value: object) -> Sequence[object]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ValueError("must be a list")
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ValueError("must be a list with at least one entry")
     return value
 
 
-def _ranges(number: Callable[[str], int], what: str) -> Callable[[Any], tuple[Range, ...]]:
-    return lambda value: tuple(_range(item, number, what) for item in _list(value))
+def _entries(read: Callable[[object], Range]) -> BeforeValidator:
+    """Each entry read; editors are told that they are texts or numbers."""
+
+    def entries(value: object) -> tuple[Range, ...]:
+        return tuple(read(item) for item in _list(value))
+
+    return BeforeValidator(entries, json_schema_input_type=list[str | int])
+
+
+Weekdays = Annotated[tuple[Range, ...], _entries(lambda item: _forward(item, _weekday))]
+Days = Annotated[tuple[Range, ...], _entries(_days)]
+Months = Annotated[tuple[Range, ...], _entries(lambda item: _forward(item, _month))]
+Years = Annotated[tuple[Range, ...], _entries(lambda item: _forward(item, _year))]
 
 
 class Times(Part):
@@ -93,7 +118,7 @@ class Times(Part):
     def clock(cls, text: str) -> str:
         """A time of day."""
         if CLOCK.fullmatch(text) is None:
-            raise ValueError(f"{text!r} is no time; write HH:MM in quotes, up to '24:00'")
+            raise ValueError(f"{text!r} is no time; write HH:MM, up to 24:00")
         return text
 
     @model_validator(mode="after")
@@ -101,8 +126,8 @@ class Times(Part):
         """Over midnight is written as two ranges, as Alertmanager wants it."""
         if _minute(self.start_time) >= _minute(self.end_time):
             raise ValueError(
-                f"{self.start_time} to {self.end_time}: over midnight write two ranges, to '24:00' "
-                "and from '00:00'"
+                f"{self.start_time} to {self.end_time} does not go forward; over midnight write "
+                f"two ranges: {self.start_time} to 24:00, and 00:00 to {self.end_time}"
             )
         return self
 
@@ -121,18 +146,22 @@ class Interval(Part):
 
     times: tuple[Times, ...] = ()
     """Times of day."""
-    weekdays: Annotated[tuple[Range, ...], BeforeValidator(_ranges(_weekday, "weekdays"))] = ()
+    weekdays: Weekdays = ()
     """`monday` or `monday:friday`; a week begins with sunday."""
-    days_of_month: Annotated[
-        tuple[Range, ...], BeforeValidator(lambda value: tuple(_days(v) for v in _list(value)))
-    ] = ()
+    days_of_month: Days = ()
     """`1`, `1:5` or `-3:-1`, counted from the end."""
-    months: Annotated[tuple[Range, ...], BeforeValidator(_ranges(_month, "months"))] = ()
+    months: Months = ()
     """`january`, `1:3`, `may:august`."""
-    years: Annotated[tuple[Range, ...], BeforeValidator(_ranges(_year, "years"))] = ()
+    years: Years = ()
     """`2026` or `2026:2028`."""
     location: str = "UTC"
     """A time zone, such as `Europe/Berlin`."""
+
+    @field_validator("times", mode="before")
+    @classmethod
+    def some_times(cls, value: object) -> Any:
+        """An empty list would be never, or always: nobody means either."""
+        return _list(value)
 
     @field_validator("location")
     @classmethod
@@ -154,7 +183,7 @@ class Interval(Part):
         return self
 
     def contains(self, at: datetime) -> bool:
-        """Whether the moment is in it, in its own zone."""
+        """Whether the moment is in it, on the clock of its own zone."""
         try:
             local = at.astimezone(ZoneInfo(self.location))
         except OverflowError:  # at the ends of time, where no zone has a clock
@@ -179,7 +208,7 @@ def _in_days(ranges: Sequence[Range], local: datetime) -> bool:
         begin = first if first > 0 else length + first + 1
         end = last if last > 0 else length + last + 1
         # What begins after the end of a short month is not in it; the rest is cut to the month.
-        if begin <= length and max(begin, 1) <= local.day <= min(end, length):
+        if begin <= length and begin <= local.day <= end:
             return True
     return False
 

@@ -3,10 +3,10 @@
 import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from sre_daemon.policy.matchers import MAX_VALUE, compile_regex
 from sre_daemon.policy.part import Part
+from sre_daemon.policy.regex import MAX_LENGTH, Expression
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,9})?", re.ASCII)
@@ -23,8 +23,10 @@ class Value(Part):
     """Largest value, included."""
     enum: tuple[str, ...] | None = None
     """The only texts that are allowed."""
-    pattern: str | None = Field(default=None, max_length=256)
+    pattern: str | None = Field(default=None, max_length=MAX_LENGTH)
     """The whole text must match this expression."""
+
+    _expression: Expression | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def bounded(self) -> "Value":
@@ -39,16 +41,14 @@ class Value(Part):
         if self.type == "string" and self.enum is None and self.pattern is None:
             raise ValueError("a string needs enum or pattern")
         if self.pattern is not None:
-            compile_regex(self.pattern)
+            self._expression = Expression(self.pattern)
         return self
 
     def allows(self, text: str) -> bool:
         """Whether this text is within the bounds."""
         if self.enum is not None and text not in self.enum:
             return False
-        if self.pattern is not None and (
-            len(text) > MAX_VALUE or compile_regex(self.pattern).fullmatch(text) is None
-        ):
+        if self._expression is not None and not self._expression.matches(text):
             return False
         if self.type == "boolean":
             return text in {"true", "false"}
