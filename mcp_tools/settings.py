@@ -11,13 +11,24 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from mcp_tools.errors import SettingsError
 
 log = logging.getLogger(__name__)
+# No underscore in a server's name, so that NAME__TOOL can be read in one way only.
+ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,24}$")]
+ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BYTES = 1 << 20
@@ -82,7 +93,38 @@ class LokiSettings(Group):
         Raises:
             SettingsError: it cannot be read.
         """
-        return _read(self.token_file).strip() if self.token_file is not None else ""
+        return secret_of(self.token_file) if self.token_file is not None else ""
+
+
+class AttachedSettings(Group):
+    """Another MCP server, and what each of its tools is. A tool that is not named is off."""
+
+    command: tuple[str, ...] = ()
+    """Program and arguments of a server on stdio."""
+    cwd: Path | None = None
+    """Its working directory."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Its environment variables, besides HOME, LOGNAME, PATH, SHELL, TERM and USER."""
+    env_files: dict[str, Path] = Field(default_factory=dict)
+    """Variables whose values are read from files, for secrets."""
+    url: HttpUrl | None = None
+    """Address of a server on streamable HTTP, instead of a command."""
+    header_files: dict[str, Path] = Field(default_factory=dict)
+    """HTTP headers whose values are read from files, e.g. Authorization."""
+    tools: dict[ToolName, Literal["read", "write", "off"]] = Field(default_factory=dict)
+    """`read` may be called by an investigation; `write` is an effect and asks the gate."""
+    fingerprint: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """What the tools must look like; a wrong one is answered with the right one."""
+    start_seconds: float = Field(default=8, gt=0, le=60)
+    """How long it may take to start."""
+    timeout_seconds: float = Field(default=30, gt=0, le=120)
+    """How long one call may take."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if bool(self.command) == (self.url is not None):
+            raise ValueError("give either command or url")
+        return self
 
 
 class ToolSettings(Group):
@@ -98,6 +140,8 @@ class ToolSettings(Group):
     """What runs the services."""
     loki: LokiSettings | None = None
     """Where logs are read; without one, from the runtime."""
+    tools: dict[ServerName, AttachedSettings] = Field(default_factory=dict)
+    """Further MCP servers by name; their tools are called NAME__TOOL."""
     repository: Path | None = None
     """A git repository whose log says what changed, e.g. the one of the configuration."""
     services: tuple[str, ...] = ()
@@ -195,6 +239,15 @@ def masking_key(path: Path | None) -> bytes:
     except (OSError, ValueError) as failure:
         log.warning("%s: no key of the masks can be read or made there: %s", path, failure)
         return secrets.token_bytes(KEY_BYTES)
+
+
+def secret_of(file: Path) -> str:
+    """The secret that a file holds.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    return _read(file).strip()
 
 
 def read_yaml(path: Path, model: type[M]) -> M:

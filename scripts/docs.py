@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import dashboard
 import typer
@@ -61,7 +61,9 @@ def _settings(model: type[BaseModel], prefix: str) -> list[str]:
         inner = _groups(field.annotation)
         for group in inner:
             kind = _kind(group) if len(inner) > 1 else ""
-            rows += _settings(group, f"{prefix}{field.alias or name}{kind}.")
+            # Settings by name, such as those of attached servers.
+            named = ".NAME" if get_origin(field.annotation) is dict else ""
+            rows += _settings(group, f"{prefix}{field.alias or name}{kind}{named}.")
         if not inner:
             text = " ".join((field.description or "").split())
             rows.append(f"| `{prefix}{field.alias or name}` | {_default(field)} | {text} |")
@@ -81,6 +83,8 @@ def _kind(group: type[BaseModel]) -> str:
 
 def _default(field: FieldInfo) -> str:
     value: Any = field.default
+    if field.default_factory is not None:
+        return "none"
     if value is PydanticUndefined:
         return "required"
     if value is None or value == ():
@@ -189,6 +193,21 @@ def tools() -> str:
         "Each result has text and structure, at most 39,000 characters of each, with terminal sequences and invisible characters made visible and secrets masked.",
         "Runbooks (`runbook://NAME`), post-mortems (`postmortem://NAME`) and the policy (`policy://current`) are resources.",
         "`investigate` and `postmortem` are prompts.",
+        "",
+        "## Attaching other servers to it",
+        "",
+        "The section `tools` of the settings names further MCP servers, on stdio or HTTP, and says of each of their tools whether it is `read`, `write` or `off`.",
+        "What is not named is off, and an investigation sees the reading ones only, as `SERVER__TOOL`.",
+        "Their results pass the same bounds, numbering and masks; a writing call is the effect `mcp.call` and asks the gate.",
+        "A server is started when it is first needed, without the environment of this one, and ends with it; one that does not start hides no other tool.",
+        "",
+        "```yaml",
+        "tools:",
+        "  files:",
+        "    command: [node, /opt/mcp/server-filesystem/dist/index.js, /srv/shop]",
+        "    tools: {read_text_file: read, list_directory: read, write_file: write}",
+        "    fingerprint: 5f0c…          # refuse to use it when its tools change",
+        "```",
         "",
         "## The tools",
         "",

@@ -15,8 +15,16 @@ from mcp_tools.registry import registered
 from mcp_tools.server.progress import reported
 from mcp_tools.server.prompts import Prompts
 from mcp_tools.server.resources import Resources
-from mcp_tools.server.results import describe, failed, mistakes, succeeded, usage
+from mcp_tools.server.results import (
+    describe,
+    describe_foreign,
+    failed,
+    mistakes,
+    succeeded,
+    usage,
+)
 from mcp_tools.spec import Output, Phase, clean, clip
+from mcp_tools.tools import attached
 from mcp_tools.tools.context import Context
 
 NAME = "sre-tools"
@@ -35,20 +43,22 @@ class Dispatcher:
     def __init__(self, context: Context, phase: Phase) -> None:
         self._context = context
         self._tools = registered(phase)
+        self._foreign = attached.registered(context, phase)
         self._numbers = itertools.count(1)
 
     async def list_tools(
         self, _request: ServerRequestContext[Any], _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        """All tools of the phase, on one page."""
-        return types.ListToolsResult(tools=[describe(tool) for tool in self._tools.values()])
+        """All tools of the phase, on one page: ours first, then those of attached servers."""
+        faces = await attached.faces(self._foreign) if self._foreign else []
+        ours = [describe(tool) for tool in self._tools.values()]
+        return types.ListToolsResult(tools=ours + [describe_foreign(face) for face in faces])
 
     async def call_tool(
         self, request: ServerRequestContext[Any], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """One call, with signs of life for a client that wants them."""
-        tool = self._tools.get(params.name)
-        seconds = tool.spec.seconds if tool is not None else 0.0
+        seconds = self._seconds(params.name)
         async with reported(request.session, params.name, seconds):
             return await self._answer(params)
 
@@ -69,12 +79,20 @@ class Dispatcher:
             )
         return succeeded(call, output)
 
+    def _seconds(self, name: str) -> float:
+        if name in self._foreign:
+            server = self._foreign[name].server.settings
+            return server.start_seconds + server.timeout_seconds
+        return self._tools[name].spec.seconds if name in self._tools else 0.0
+
     async def _run(self, name: str, arguments: dict[str, Any]) -> Output:
+        if name in self._foreign:
+            return await attached.call(self._context, self._foreign[name], arguments)
         tool = self._tools.get(name)
         if tool is None:
             raise ToolError(
                 f"Unknown tool {clip(name, 80)!r}.",
-                f"Tools of this phase: {', '.join(self._tools)}.",
+                f"Tools of this phase: {', '.join([*self._tools, *self._foreign])}.",
             )
         try:
             parsed = tool.spec.input.model_validate(arguments)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from mcp_tools import redaction
 from mcp_tools.registry import Tool
 from mcp_tools.spec import Output, clean, clip, visible_json
+from mcp_tools.tools.attached import AttachedOutput, Face
 
 # The command line of the agent SDK replaces results above 50,000 characters by a file that the
 # model cannot read.
@@ -30,6 +31,23 @@ def describe(tool: Tool) -> types.Tool:
             destructive_hint=spec.destructive,
             idempotent_hint=spec.idempotent,
             open_world_hint=False,
+        ),
+    )
+
+
+def describe_foreign(face: Face) -> types.Tool:
+    """A tool of an attached server as our clients see it."""
+    reads = not face.foreign.writes
+    return types.Tool(
+        name=face.foreign.name,
+        description=presentable(face.description),
+        input_schema={"type": "object"} | untitled(dict(face.schema)),
+        output_schema=untitled(AttachedOutput.model_json_schema()),
+        annotations=types.ToolAnnotations(
+            read_only_hint=reads,
+            destructive_hint=not reads,
+            idempotent_hint=False,
+            open_world_hint=True,
         ),
     )
 

@@ -1,14 +1,17 @@
 """What the tools work with: settings, the systems they look at, and the guard they ask."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
+import anyio
+
 from mcp_tools import redaction
 from mcp_tools.clients.alertmanager import Alertmanager
+from mcp_tools.clients.attached import Attached
 from mcp_tools.clients.files import ConfigTree
 from mcp_tools.clients.loki import Loki
 from mcp_tools.clients.prometheus import Prometheus
@@ -39,6 +42,7 @@ class Context:
     runtime: Runtime
     guard: Guard
     loki: Loki | None = None
+    attached: Sequence[Attached] = ()
     restoring: bool = False
     now: Callable[[], datetime] = utc_now
     # Two writes at once could each see the file as it was before the other.
@@ -75,8 +79,6 @@ async def shielded() -> AsyncIterator[None]:
 
     The parts inside have time-outs of their own.
     """
-    import anyio
-
     with anyio.CancelScope(shield=True):
         yield
 
@@ -99,5 +101,28 @@ async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIte
         loki = Loki(settings.loki) if settings.loki is not None else None
         if loki is not None:
             stack.push_async_callback(loki.aclose)
-        restoring = phase is Phase.RESTORE
-        yield Context(settings, prometheus, alertmanager, runtime, guard, loki, restoring)
+        attached = [Attached(name, server) for name, server in settings.tools.items()]
+        if attached:
+            await stack.enter_async_context(_served(attached))
+        yield Context(
+            settings,
+            prometheus,
+            alertmanager,
+            runtime,
+            guard,
+            loki=loki,
+            attached=attached,
+            restoring=phase is Phase.RESTORE,
+        )
+
+
+@asynccontextmanager
+async def _served(attached: Sequence[Attached]) -> AsyncIterator[None]:
+    """The attached servers, each in a task of its own, until the block ends."""
+    async with anyio.create_task_group() as group:
+        for server in attached:
+            group.start_soon(server.serve)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()

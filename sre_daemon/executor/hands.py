@@ -35,6 +35,7 @@ def write_tool_settings(settings: Settings, file: Path) -> Path:
         "policy": _text(settings.policy),
         "repository": _text(settings.repository),
         "loki": _loki(settings.loki),
+        "tools": {name: server.for_tools() for name, server in settings.tools.items()},
     }
     file.touch(mode=0o600)
     file.write_text(json.dumps(data), encoding="utf-8")

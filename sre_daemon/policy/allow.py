@@ -1,5 +1,6 @@
 """What a policy may allow: one effect on one target each, named literally, with bounds for what varies."""
 
+import json
 import re
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from pydantic import Field, field_validator
 from sre_daemon.domain.effect import (
     ConfigSet,
     Effect,
+    McpCall,
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
@@ -86,4 +88,61 @@ class AllowPostmortem(Part):
         return self.covers(effect)
 
 
-Allow = Annotated[AllowConfigSet | AllowService | AllowPostmortem, Field(discriminator="effect")]
+class AllowCall(Part):
+    """One writing tool of an attached MCP server may be called with arguments within bounds."""
+
+    effect: Literal["mcp.call"]
+    server: str = Field(pattern=r"^[a-z][a-z0-9-]{0,24}$")
+    """The name that the settings give it, literally."""
+    tool: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    """Its name on that server, literally."""
+    arguments: dict[str, Value] = Field(default_factory=dict)
+    """Bounds of each argument; a call must have exactly these, each a text, a number or a boolean."""
+
+    def covers(self, effect: Effect) -> bool:
+        """Whether it is this tool."""
+        return isinstance(effect, McpCall) and (effect.server, effect.tool) == (
+            self.server,
+            self.tool,
+        )
+
+    def allows(self, effect: Effect) -> bool:
+        """Whether every argument is named and within its bounds."""
+        if not self.covers(effect) or not isinstance(effect, McpCall):
+            return False
+        given = _arguments(effect.arguments)
+        return (
+            given is not None
+            and given.keys() == self.arguments.keys()
+            and all(_within(self.arguments[name], value) for name, value in given.items())
+        )
+
+
+def _arguments(text: str) -> dict[str, object] | None:
+    """The arguments of a call, if the text is exactly how the tool server writes them.
+
+    Another way of writing could be read as something else by the attached server.
+    """
+    try:
+        given = json.loads(text)
+        same = json.dumps(given, sort_keys=True, separators=(",", ":"), ensure_ascii=False) == text
+    except (ValueError, RecursionError):
+        return None
+    return given if isinstance(given, dict) and same else None
+
+
+def _within(bounds: Value, value: object) -> bool:
+    kinds: dict[str, tuple[type, ...]] = {
+        "integer": (int,),
+        "number": (int, float),
+        "boolean": (bool,),
+        "string": (str,),
+    }
+    # To Python a boolean is an integer, to other servers it is none.
+    fits = type(value) in kinds[bounds.type]
+    return fits and bounds.allows(value if isinstance(value, str) else json.dumps(value))
+
+
+Allow = Annotated[
+    AllowConfigSet | AllowService | AllowPostmortem | AllowCall, Field(discriminator="effect")
+]

@@ -7,6 +7,7 @@ from pydantic import Field, HttpUrl, field_validator
 from sre_daemon import documents
 from sre_daemon.domain.sender import DEFAULT
 from sre_daemon.settings.agent import AgentSettings
+from sre_daemon.settings.attached import AttachedSettings, ServerName
 from sre_daemon.settings.base import Group
 from sre_daemon.settings.channels import NotifySettings, beside
 from sre_daemon.settings.intake import (
@@ -58,6 +59,8 @@ class Settings(Group):
     """Services that may be logged, restarted and redeployed; no other name is accepted."""
     loki: LokiSettings | None = None
     """Where the tools read logs; without one, from the runtime."""
+    tools: dict[ServerName, AttachedSettings] = Field(default_factory=dict)
+    """Further MCP servers by name; their tools are called NAME__TOOL."""
     repository: Path | None = None
     """A git repository whose log tells the tools what changed, e.g. the one of the configuration."""
     deployments: Path | None = None
@@ -153,6 +156,7 @@ def load(path: Path) -> Settings:
     )
     update["notify"] = beside(settings.notify, base)
     update["runtime"] = settings.runtime.below(base)
+    update["tools"] = {name: server.below(base) for name, server in settings.tools.items()}
     if settings.loki is not None:
         update["loki"] = settings.loki.below(base)
     return settings.model_copy(update=update)

@@ -12,7 +12,7 @@ from sre_daemon.domain.effect import KINDS
 from sre_daemon.domain.verdict import REASONS, Reason
 from sre_daemon.executor import gate
 from sre_daemon.policy import autonomy, limits
-from sre_daemon.policy.allow import AllowConfigSet, AllowPostmortem, AllowService
+from sre_daemon.policy.allow import AllowCall, AllowConfigSet, AllowPostmortem, AllowService
 from sre_daemon.policy.decide import decide
 from sre_daemon.policy.file import lint, parse
 from sre_daemon.policy.intervals import Interval, NamedIntervals, Times
@@ -36,7 +36,7 @@ PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
 SECTIONS = {
     "## The file": [PolicyDocument],
     "## A policy": [Rule],
-    "### `allow`": [AllowConfigSet, AllowService, AllowPostmortem],
+    "### `allow`": [AllowConfigSet, AllowService, AllowPostmortem, AllowCall],
     "### `value`": [Value],
     "### `require`": [Require],
     "### `promotion`": [Promotion],
@@ -72,7 +72,7 @@ def shown(field):
     """A default as the page writes it."""
     if field.is_required():
         return "required"
-    value = field.default
+    value = field.default if field.default_factory is None else None
     if value in NESTED:
         return "see below"
     if value is None or value == ():
@@ -124,9 +124,9 @@ def test_every_effect_is_listed_with_its_keys():
         "service.restart": set(AllowService.model_fields) - {"effect"},
         "service.redeploy": set(AllowService.model_fields) - {"effect"},
         "postmortem.write": set(),
+        "mcp.call": set(AllowCall.model_fields) - {"effect"},
     }
-    # The language has no words for calls of attached servers yet, so no policy allows one.
-    assert set(listed) == set(KINDS) - {"mcp.call"}
+    assert set(listed) == set(KINDS)
 
 
 def named(*modules):

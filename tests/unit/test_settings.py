@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mcp_tools import settings as tools
 from sre_daemon.errors import ConfigError
+from sre_daemon.executor.hands import write_tool_settings
 from sre_daemon.settings import VARIABLES, check_front_door, load, load_secrets
+from sre_daemon.settings.attached import reading
 
 LEAST = "data_dir: data\nprometheus: {url: 'http://127.0.0.1:9090'}\n"
 
@@ -42,6 +45,45 @@ def test_paths_of_further_sources_are_relative_to_the_file(tmp_path):
     found = settings(tmp_path, LEAST + more)
     assert found.repository == tmp_path
     assert found.loki.token_file == tmp_path / "loki.token"
+
+
+def test_attached_servers_are_read_and_their_reading_tools_named(tmp_path):
+    more = (
+        "tools:\n  files:\n    command: [bin/server, ./data]\n    cwd: work\n"
+        "    env_files: {TOKEN: t}\n    timeout: 5s\n"
+        "    tools: {read_file: read, write_file: write, move: 'off'}\n"
+        "  far:\n    url: https://tools.example.com/mcp\n"
+    )
+    found = settings(tmp_path, LEAST + more).tools
+    assert found["files"].command == (str(tmp_path / "bin" / "server"), "./data")
+    assert found["files"].cwd == tmp_path / "work"
+    assert found["files"].env_files == {"TOKEN": tmp_path / "t"}
+    assert reading(found) == ("files__read_file",)
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["{}", "{command: [a], url: 'http://h/'}", "{command: [a], tools: {x: maybe}}"],
+)
+def test_an_attached_server_that_leaves_something_open_is_refused(tmp_path, server):
+    with pytest.raises(ConfigError, match="tools"):
+        settings(tmp_path, LEAST + f"tools:\n  a: {server}\n")
+    with pytest.raises(ConfigError, match="tools"):
+        settings(tmp_path, LEAST + "tools:\n  a__b: {command: [a]}\n")
+
+
+def test_the_tool_server_reads_what_the_daemon_writes(tmp_path):
+    more = (
+        "loki: {url: 'http://127.0.0.1:3100', token_file: t, timeout: 3s}\nrepository: .\n"
+        "tools: {a: {command: [x], tools: {y: read}, timeout: 5s}}\n"
+    )
+    written = write_tool_settings(settings(tmp_path, LEAST + more), tmp_path / "tools.json")
+    found = tools.load(written)
+    assert found.loki.timeout_seconds == 3
+    assert found.loki.token_file == tmp_path / "t"
+    assert found.repository == tmp_path
+    assert found.tools["a"].timeout_seconds == 5
+    assert found.tools["a"].tools == {"y": "read"}
 
 
 def test_paths_of_a_runtime_are_relative_to_the_file(tmp_path):
