@@ -11,9 +11,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from mcp_tools import settings
-from mcp_tools.errors import SettingsError
+from mcp_tools import relay, settings
+from mcp_tools.errors import SettingsError, TargetUnavailable
 from mcp_tools.guard import GateGuard, Guard, RefuseAll
 from mcp_tools.spec import Phase
 
@@ -24,7 +25,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; exits with 2 when it is wrong."""
     parser = argparse.ArgumentParser(prog="mcp_tools", description="MCP tool server of sre-daemon")
     parser.add_argument("--phase", choices=[*Phase], default=Phase.INVESTIGATE.value)
-    parser.add_argument("--transport", choices=["stdio", "http"], default="stdio")
+    parser.add_argument("--transport", choices=["stdio", "http", "unix"], default="stdio")
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        help="of the unix transport: each connection gets a server of its own",
+    )
     web = parser.add_argument_group(
         "of the http transport",
         f"The token that clients must send is in {settings.HTTP_TOKEN_VARIABLE}.",
@@ -50,11 +56,27 @@ def run(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
         configured = settings.load(options.config)
+        if options.transport == "unix":
+            _host(options)
+        if configured.host is not None:
+            relay.relay(configured.host, Phase(options.phase), settings.token())
+            return
         guard = choose_guard(options.gate_socket, settings.token())
         serve(options, configured, guard)
-    except SettingsError as failure:
+    except (SettingsError, TargetUnavailable) as failure:
         sys.stderr.write(f"mcp_tools: {failure}\n")
-        sys.exit(2)
+        sys.exit(2 if isinstance(failure, SettingsError) else 3)
+
+
+def _host(options: argparse.Namespace) -> NoReturn:
+    """Serve connections of the unix transport until killed; every server reads the settings anew."""
+    if options.socket is None:
+        raise SettingsError("The unix transport needs --socket.")
+    passed: list[str] = []
+    for name in ("config", "gate_socket"):
+        if (value := getattr(options, name)) is not None:
+            passed += [f"--{name.replace('_', '-')}", str(value)]
+    relay.host(options.socket, relay.starter(passed, settings.environment_with))
 
 
 def choose_guard(socket: Path | None, token: str) -> Guard:

@@ -130,6 +130,9 @@ class AttachedSettings(Group):
 class ToolSettings(Group):
     """Everything the tools may see and touch."""
 
+    host: Path | None = None
+    """Unix socket of a host (`--transport unix`) that runs the tools as another user or in another
+    container. Its own settings count then, and nothing else in this file."""
     prometheus: PrometheusSettings = PrometheusSettings()
     """Where metrics, rules and pending alerts are read."""
     alertmanagers: tuple[HttpUrl, ...] = ()
@@ -248,6 +251,12 @@ def secret_of(file: Path) -> str:
         SettingsError: it cannot be read.
     """
     return _read(file).strip()
+
+
+def environment_with(gate_token: str) -> dict[str, str]:
+    """This process's environment for a child that may ask the gate."""
+    own = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    return own | ({TOKEN_VARIABLE: gate_token} if gate_token else {})
 
 
 def read_yaml(path: Path, model: type[M]) -> M:

@@ -1,6 +1,7 @@
 """The gate, the executor, the stages, and the worker that drives them."""
 
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from sre_daemon.agent.base import Investigator
 from sre_daemon.app.agent import bounds_for
@@ -25,13 +26,21 @@ from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.postmortem import Postmortem
 
 
+def gate_socket(base: Base) -> Path:
+    """Private to the daemon, or beside the host of the tools, which asks from another user."""
+    host = base.settings.tool_host
+    return (base.data if host is None else host.parent) / "gate.sock"
+
+
 async def start_worker(
     stack: AsyncExitStack, base: Base, investigator: Investigator, notifier: Notifier
 ) -> Worker:
     """The gate, the executor and the stages, and the worker that drives them."""
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
-    gate = Gate(base.data / "gate.sock", store, base.policy, base.observer, clock, metrics)
+    gate = Gate(gate_socket(base), store, base.policy, base.observer, clock, metrics)
     await gate.start()
+    if known.tool_host is not None:
+        gate.socket.chmod(0o660)
     stack.push_async_callback(gate.stop)
     executor = Executor(store, gate, ProcessHands(base.tools, gate.socket), clock, metrics)
     undo = Undo(store, executor, clock, metrics)

@@ -19,6 +19,7 @@ PHASES = {Direction.FORWARD: "remediate", Direction.ROLLBACK: "restore"}
 def write_tool_settings(settings: Settings, file: Path) -> Path:
     """The part of the settings that a tool server needs, as a file that only this user may read."""
     data = {
+        "host": _text(settings.tool_host),
         "prometheus": {
             "url": str(settings.prometheus.url),
             "timeout_seconds": settings.prometheus.timeout.total_seconds(),

@@ -25,6 +25,7 @@ from sre_daemon.settings.trust import AuditSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
 
 PATH_FIELDS = (
+    "tool_host",
     "data_dir",
     "config_root",
     "deployments",
@@ -55,6 +56,9 @@ class Settings(Group):
     """The tree whose `config/` folder the tools may see."""
     runtime: RuntimeSettings = RuntimeSettings()
     """What runs the services."""
+    tool_host: Path | None = None
+    """Unix socket of a host that runs the tools as another user or in another container
+    (`sre-tools --transport unix`). The gate then listens beside it, as `gate.sock`, for the group."""
     services: tuple[str, ...] = ()
     """Services that may be logged, restarted and redeployed; no other name is accepted."""
     loki: LokiSettings | None = None
