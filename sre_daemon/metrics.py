@@ -289,6 +289,14 @@ class Metrics:
         self.channel_up.labels(name).set(1)
 
     def _audit(self) -> None:
+        self.approvals = self._counter(
+            "approvals_total",
+            "Approvals by what became of them.",
+            outcome=("asked", "granted", "rejected", "expired", "void"),
+        )
+        self.approval_wait = self._histogram(
+            "approval_wait_seconds", "From asking people to their answer."
+        )
         self.audit_head = self._gauge("audit_lines", "Lines of the audit log, as last signed.")
         self.audit_anchored = self._gauge(
             "audit_anchored_timestamp_seconds", "When the audit log was last checked and signed."

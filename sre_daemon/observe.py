@@ -106,20 +106,35 @@ class Observer:
         Raises:
             TargetUnavailable: Prometheus gave no usable answer.
         """
+        values = await self._values(query)
+        # value != value: NaN is the absence of a number
+        good = bool(values) and all(value == value for value in values)  # noqa: PLR0124
+        holds = good and (not _boolean(query) or all(value != 0 for value in values))
+        return Sample(query, holds, values[0] if good else None)
+
+    async def holds(self, query: str) -> bool | None:
+        """Whether a PromQL condition holds now; None when what it says is no number.
+
+        An empty result is a no: a comparison that filters says no in the same way as a metric that
+        is gone, and either must be.
+
+        Raises:
+            TargetUnavailable: Prometheus gave no usable answer.
+        """
+        values = await self._values(query)
+        if any(value != value for value in values):  # noqa: PLR0124 - NaN
+            return None
+        return bool(values) and (not _boolean(query) or all(value != 0 for value in values))
+
+    async def _values(self, query: str) -> list[float]:
         data = await self._get(f"{self._prometheus}/api/v1/query", {"query": query})
         try:
             result = data["data"]["result"]
             if data["data"]["resultType"] == "scalar":
-                values = [float(result[1])]
-            else:
-                values = [float(item["value"][1]) for item in result]
+                return [float(result[1])]
+            return [float(item["value"][1]) for item in result]
         except (KeyError, IndexError, TypeError, ValueError) as failure:
             raise TargetUnavailable(f"Prometheus' answer to {query!r} cannot be read") from failure
-        # value != value: NaN is the absence of a number
-        good = bool(values) and all(value == value for value in values)  # noqa: PLR0124
-        boolean = " bool " in query
-        holds = good and (not boolean or all(value != 0 for value in values))
-        return Sample(query, holds, values[0] if good else None)
 
     async def alert_states(self, alerts: Sequence[Alert]) -> Mapping[str, AlertState]:
         """The state of each alert, by identity.
@@ -294,6 +309,11 @@ class Cluster:
     async def level(self) -> Level:
         """Every alert; raises TargetUnavailable."""
         return await self.observer.level(self.tenant)
+
+
+def _boolean(query: str) -> bool:
+    """Whether it compares with `bool`, so that 0 is its no."""
+    return " bool " in query
 
 
 def _level_alert(item: Mapping[str, Any], tenant: str) -> LevelAlert:

@@ -27,12 +27,16 @@ class CommandInput(Input):
 
 
 class ServiceView(Part):
-    """One service as the runtime sees it; `started_at` is ISO 8601 in UTC, null when it is down."""
+    """One service as the runtime sees it; `started_at` is ISO 8601 in UTC, null when it is down.
+
+    `instance` names what runs, where the runtime has a name for it.
+    """
 
     service: str
     running: bool
     started_at: str | None
     detail: str
+    instance: str = ""
 
 
 class CommandOutput(Output):
@@ -180,6 +184,7 @@ def _output(
             running=item.running,
             started_at=item.started_at.isoformat() if item.started_at else None,
             detail=clip(item.detail, MAX_DETAIL),
+            instance=item.instance,
         )
         for item in statuses
     ]

@@ -16,7 +16,6 @@ from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
 from sre_daemon.errors import StoreUnavailable
-from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.pauses import Pauses
@@ -105,8 +104,7 @@ class Daemon:
         base.tasks.spawn("gauges", _gauges(control, clock))
         base.tasks.spawn("director", watch_director(base, director))
         conversation = conversation_for(base, director)
-        handover = Handover(base.store, worker, clock)
-        url = await start_front(stack, base, intake, control, handover, conversation)
+        url = await start_front(stack, base, intake, control, worker, conversation)
         log.info("ready", url=url, engine=director.engine, version=__version__)
         return cls(stack, base.tasks, base.policy, url)
 

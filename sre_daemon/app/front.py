@@ -6,9 +6,12 @@ from sre_daemon.app.foundation import Base
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
+from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Conversation
 from sre_daemon.pipeline.handover import Handover
+from sre_daemon.pipeline.worker import Worker
 from sre_daemon.settings import load_people, load_senders
+from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.feed import Feed
 from sre_daemon.web.front import Front
 from sre_daemon.web.live import Live
@@ -20,7 +23,7 @@ async def start_front(
     base: Base,
     intake: Intake,
     control: Control,
-    handover: Handover,
+    worker: Worker,
     conversation: Conversation,
 ) -> str:
     """The HTTP server; its address."""
@@ -32,8 +35,9 @@ async def start_front(
         intake=intake,
         parse=parse,
         control=control,
-        handover=handover,
+        handover=Handover(base.store, worker, base.clock),
         conversation=conversation,
+        answers=Answers(Approvals(base.database), worker, base.clock, base.metrics),
         clock=base.clock,
         metrics=base.metrics,
         receiver=base.settings.receiver,

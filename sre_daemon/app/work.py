@@ -11,10 +11,12 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
 from sre_daemon.executor.hands import ProcessHands
+from sre_daemon.executor.targets import Targets
 from sre_daemon.notify.notifier import Notifier
+from sre_daemon.pipeline.approve import Approve
 from sre_daemon.pipeline.build import Stages
 from sre_daemon.pipeline.close import Close
-from sre_daemon.pipeline.decide import Decide
+from sre_daemon.pipeline.decide import Decide, Patience
 from sre_daemon.pipeline.investigate import Investigate
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Next
@@ -24,6 +26,7 @@ from sre_daemon.pipeline.undo import Undo
 from sre_daemon.pipeline.verify import Verify
 from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.postmortem import Postmortem
+from sre_daemon.store.approvals import Approvals
 
 
 def gate_socket(base: Base) -> Path:
@@ -37,18 +40,29 @@ async def start_worker(
 ) -> Worker:
     """The gate, the executor and the stages, and the worker that drives them."""
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
-    gate = Gate(gate_socket(base), store, base.policy, base.observer, clock, metrics)
+    approvals = Approvals(base.database)
+    gate = Gate(gate_socket(base), store, approvals, base.policy, base.observer, clock, metrics)
     await gate.start()
     if known.tool_host is not None:
         gate.socket.chmod(0o660)
     stack.push_async_callback(gate.stop)
-    executor = Executor(store, gate, ProcessHands(base.tools, gate.socket), clock, metrics)
+    hands = ProcessHands(base.tools, gate.socket)
+    executor = Executor(store, gate, hands, clock, metrics)
     undo = Undo(store, executor, clock, metrics)
     facts = RuleFacts(base.observer)
     stages = Stages(
         Triage(store, base.observer, clock),
         Investigate(store, investigator, facts, bounds_for(known.agent), clock, metrics),
-        Decide(store, base.policy, base.observer, known.correlation.flaps, clock, metrics),
+        Decide(
+            store,
+            base.policy,
+            base.observer,
+            Targets(hands),
+            Patience(known.correlation.flaps, known.approvals.expiry),
+            clock,
+            metrics,
+        ),
+        Approve(approvals, clock, metrics),
         Remediate(store, executor, undo, clock),
         Verify(store, base.observer, undo, clock, metrics),
         Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),

@@ -1,5 +1,6 @@
 """`incident`: looks at the incidents of a running daemon, and hands them over."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -7,13 +8,16 @@ from urllib.parse import quote
 import typer
 
 from sre_daemon.cli import output
-from sre_daemon.cli.client import connect
+from sre_daemon.cli.client import Declined, connect
 from sre_daemon.cli.options import Json, Reason, Url
 from sre_daemon.errors import ConfigError
 
 app = typer.Typer(help="Look at incidents, and hand them over.", no_args_is_help=True)
 # An answer is found by an agent, within three minutes of its own and some of waiting.
 ANSWER_SECONDS = 240.0
+Digest = Annotated[
+    str, typer.Option(help="Only if the proposal is still the one with this digest.")
+]
 Name = Annotated[str, typer.Argument(metavar="ID", help="Of the incident.")]
 
 
@@ -56,6 +60,8 @@ def incident_show(
     output.say(f"{item['title']}")
     output.say(f" {item['severity']}, began {item['created_at'][:19]} UTC", item["state"])
     _say_diagnosis(item["diagnosis"])
+    if item["approval"] is not None and item["state"] == "awaiting_approval":
+        _say_approval(item["approval"])
     for record in item["effects"]:
         effect = dict(record["effect"])
         kind = effect.pop("effect")
@@ -67,6 +73,52 @@ def incident_show(
     if item["postmortem"]:
         output.say()
         output.say(item["postmortem"], "post-mortem", 13)
+
+
+@app.command("approve")
+def incident_approve(
+    name: Name,
+    digest: Digest = "",
+    reason: Annotated[str, typer.Option(help="Why, if you want; it is recorded.")] = "",
+    url: Url = "",
+    json: Json = False,
+) -> None:
+    """Let the daemon do exactly what it proposes; on a terminal it is shown and asked first."""
+    _answer(name, "approve", digest, reason, url, json)
+
+
+@app.command("reject")
+def incident_reject(
+    name: Name, reason: Reason, digest: Digest = "", url: Url = "", json: Json = False
+) -> None:
+    """Say no to what the daemon proposes; the incident is a person's then."""
+    _answer(name, "reject", digest, reason, url, json)
+
+
+def _answer(name: str, answer: str, digest: str, reason: str, url: str, json: bool) -> None:
+    client = connect(url)
+    asked = client.get(_path(name))["approval"]
+    if asked is None:
+        raise Declined(f"incident {name} asks for no approval", "`incident show` tells its state")
+    if not json:
+        _say_approval(asked)
+    if not digest and sys.stdin.isatty():
+        typer.confirm(f"{answer} this?", abort=True)
+    # What was shown: when it is another proposal by now, the daemon refuses.
+    body = {"digest": digest or asked["digest"], "reason": reason}
+    given = client.post(f"{_path(name)}/{answer}", body)
+    if json:
+        output.say_json(given)
+    else:
+        output.say(f"by {given['who']} at {given['decided_at'][:19]} UTC", given["state"], 9)
+
+
+def _say_approval(asked: Any) -> None:
+    for effect in asked["effects"]:
+        output.say(effect["says"], "effect", 9)
+    output.say(asked["policy"], "policy", 9)
+    output.say(f"{asked['expires_at'][:19]} UTC", "until", 9)
+    output.say(asked["digest"], "digest", 9)
 
 
 @app.command("escalate")

@@ -95,6 +95,7 @@ WORKING = frozenset(
         State.SUPPRESSED,
         State.INVESTIGATING,
         State.DIAGNOSED,
+        State.AWAITING_APPROVAL,
         State.REMEDIATING,
         State.VERIFYING,
         State.RESOLVED,

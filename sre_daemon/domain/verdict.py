@@ -57,12 +57,16 @@ class Reason(StrEnum):
     TARGET_CHANGED = "target_changed"
     NO_DATA = "no_data"
     DEADLINE = "deadline"
+    HANDS_OFF = "hands_off"
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a reason, not a secret
     # why an incident moved on, where no verdict was involved
     CLAIMED = "claimed"
     SUPPRESSED = "suppressed"
     DIAGNOSED = "diagnosed"
     AGENT_FAILED = "agent_failed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
     APPLIED = "applied"
     EFFECT_REFUSED = "effect_refused"
     EFFECT_FAILED = "effect_failed"
@@ -113,11 +117,15 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.TARGET_CHANGED: "The target is not as it was at the diagnosis.",
         Reason.NO_DATA: "What must be known for this could not be read.",
         Reason.DEADLINE: "The time for this remediation is over.",
+        Reason.HANDS_OFF: "A person is at work on this incident.",
         Reason.UNKNOWN_TOKEN: "The token belongs to no running remediation.",
         Reason.CLAIMED: "A worker took the incident.",
         Reason.SUPPRESSED: "The alert is silenced or inhibited, so the incident waits.",
         Reason.DIAGNOSED: "The investigation found a cause.",
         Reason.AGENT_FAILED: "The investigation could not be carried out.",
+        Reason.APPROVED: "A person agreed.",
+        Reason.REJECTED: "A person said no.",
+        Reason.EXPIRED: "Nobody answered in time.",
         Reason.APPLIED: "Every effect was applied.",
         Reason.EFFECT_REFUSED: "The gate or the tool server refused an effect.",
         Reason.EFFECT_FAILED: "An effect failed, or its outcome is not what was intended.",

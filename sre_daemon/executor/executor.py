@@ -7,10 +7,9 @@ answer) is measured on the target; it is never repeated blindly.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 
@@ -27,6 +26,7 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import ToolError
+from sre_daemon.executor.base import Hands, OpenHands, Result
 from sre_daemon.executor.gate import Gate
 from sre_daemon.metrics import Metrics
 from sre_daemon.store.base import Store
@@ -36,31 +36,6 @@ log = structlog.get_logger(__name__)
 # One remediation may take this long; the gate refuses what is asked for later.
 DEADLINE = timedelta(minutes=5)
 DONE = frozenset({EffectState.APPLIED})
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a tool said: its structured answer (None where there is none), its text."""
-
-    data: Mapping[str, object] | None
-    text: str
-    is_error: bool
-
-
-class Hands(Protocol):
-    """A running tool server in phase remediate."""
-
-    async def call(self, tool: str, arguments: Mapping[str, object]) -> Result:
-        """Call one tool. Raises ToolError when the server is gone or does not answer."""
-        ...
-
-
-class OpenHands(Protocol):
-    """Starts a tool server that asks the gate with this token."""
-
-    def __call__(self, token: str, direction: Direction) -> AbstractAsyncContextManager[Hands]:
-        """For the length of the block; a rollback may put back what guardrails forbid."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

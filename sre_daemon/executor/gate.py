@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ import structlog
 
 from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Alert
+from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import ConfigSet, Effect, EffectInvalid, from_json, to_json
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -34,7 +35,7 @@ from sre_daemon.errors import (
     TargetUnavailable,
 )
 from sre_daemon.metrics import Metrics
-from sre_daemon.policy.decide import Question, decide_effect, match
+from sre_daemon.policy.decide import Question, decide_effect, deciding, match
 from sre_daemon.policy.file import Policy
 from sre_daemon.store.base import Store
 
@@ -59,6 +60,18 @@ class Watcher(Protocol):
 
     async def suppressed(self, alert: Alert) -> bool:
         """Whether the alert is silenced or inhibited; raises TargetUnavailable."""
+        ...
+
+    async def holds(self, query: str) -> bool | None:
+        """Whether a guard holds now, None when that is unknown; raises TargetUnavailable."""
+        ...
+
+
+class Asked(Protocol):
+    """What people were asked, and what they said."""
+
+    async def of(self, incident: Incident) -> Approval | None:
+        """About the current attempt; raises StoreUnavailable."""
         ...
 
 
@@ -110,6 +123,7 @@ class Gate:
         self,
         socket: Path,
         store: Store,
+        approvals: Asked,
         policy: PolicySource,
         watcher: Watcher,
         clock: Clock,
@@ -117,6 +131,7 @@ class Gate:
     ) -> None:
         self.socket = socket
         self._store = store
+        self._approvals = approvals
         self._policy = policy
         self._watcher = watcher
         self._clock = clock
@@ -271,6 +286,7 @@ class Gate:
         if not audible:
             raise Refused(Reason.SILENCED)
         now = self._clock.now()
+        approval = await self._approvals.of(incident)
         question = Question(
             alerts=tuple(alert.labels for alert in audible),
             effects=tuple(effects),
@@ -279,11 +295,23 @@ class Gate:
             attempt=incident.attempt,
             acted=tuple(await self._store.acted(now - HISTORY)),
             opened=tuple(await self._store.opened(now - HISTORY)),
+            guards=await self._guards(policy, audible),
+            approved=approval is not None and approval.holds(effects, now),
         )
         for effect in effects:
             verdict = decide_effect(policy, question, effect)
             if not verdict.allowed:
                 raise Refused(verdict.reason, verdict.message)
+
+    async def _guards(
+        self, policy: Policy | None, alerts: Sequence[Alert]
+    ) -> Mapping[str, bool | None]:
+        """What the guards of the deciding policy say at this moment."""
+        rule = deciding(policy, [alert.labels for alert in alerts])
+        said: dict[str, bool | None] = {}
+        for query in rule.guard_queries if rule else ():
+            said[query] = await self._watcher.holds(query)
+        return said
 
     async def _report(self, session: Session, effects: Sequence[Effect], answer: Answer) -> None:
         verb = "allows" if answer.allow else "refuses"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sre_daemon.domain.remediation import Direction
-from sre_daemon.executor.executor import Hands, Result
+from sre_daemon.executor.base import Hands, Result
 from sre_daemon.settings import Settings
 from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.toolclient import ToolServer, ToolSession, open_session

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sre_daemon.domain.lifecycle import Event, State
+from sre_daemon.pipeline.approve import Approve
 from sre_daemon.pipeline.close import Close
 from sre_daemon.pipeline.decide import Decide
 from sre_daemon.pipeline.investigate import Investigate
@@ -16,6 +17,7 @@ from sre_daemon.pipeline.verify import Verify
 FAILING: Mapping[State, Event] = {
     State.INVESTIGATING: Event.GAVE_UP,
     State.DIAGNOSED: Event.DENIED,
+    State.AWAITING_APPROVAL: Event.EXPIRED,
     State.REMEDIATING: Event.FAILED,
     State.VERIFYING: Event.FAILED,
 }
@@ -28,17 +30,21 @@ class Stages:
     triage: Triage
     investigate: Investigate
     decide: Decide
+    approve: Approve
     remediate: Remediate
     verify: Verify
     close: Close
 
     def table(self) -> Mapping[State, Stage]:
-        """triggered -> investigating -> diagnosed -> remediating -> verifying -> resolved -> closed"""
+        """triggered -> investigating -> diagnosed [-> awaiting approval] -> remediating -> verifying ->
+        resolved -> closed
+        """
         return {
             State.TRIGGERED: self.triage,
             State.SUPPRESSED: self.triage,
             State.INVESTIGATING: self.investigate,
             State.DIAGNOSED: self.decide,
+            State.AWAITING_APPROVAL: self.approve,
             State.REMEDIATING: self.remediate,
             State.VERIFYING: self.verify,
             State.RESOLVED: self.close,

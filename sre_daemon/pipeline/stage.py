@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import Event
@@ -17,7 +18,8 @@ from sre_daemon.errors import DaemonError
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The incident moves on. `notes` go into its data (None removes), `policy` and `attempt` are set when given."""
+    """The incident moves on. `notes` go into its data (None removes), `policy` and `attempt` are set when
+    given; `approval` is what people are asked, stored with the move."""
 
     event: Event
     reason: Reason
@@ -26,6 +28,7 @@ class Next:
     events: Sequence[TimelineEvent] = ()
     attempt: int | None = None
     policy: str | None = None
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True)

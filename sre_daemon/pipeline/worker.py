@@ -229,7 +229,7 @@ class Worker:
         if outcome.policy is not None:
             moved = replace(moved, policy=outcome.policy)
         saved = await self._store.save(
-            moved, fence, [*outcome.events, move(incident, moved, outcome)]
+            moved, fence, [*outcome.events, move(incident, moved, outcome)], outcome.approval
         )
         await self.moved(incident, saved, outcome)
         return saved

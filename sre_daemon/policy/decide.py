@@ -9,7 +9,7 @@ order of the list is the reason. Without a no the level of autonomy says which y
 ask, or shadow, where it is said what would have been done.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sre_daemon.domain.autonomy import Autonomy
@@ -24,7 +24,7 @@ from sre_daemon.policy.question import RUNBOOK_ENGINE, Check, Question
 
 Checks = Callable[[Policy, Rule, Question], Iterator[Check]]
 
-__all__ = ["Question", "decide", "decide_effect", "match"]
+__all__ = ["Question", "decide", "decide_effect", "deciding", "match"]
 
 ANSWERS: Mapping[Autonomy, Decision] = {
     Autonomy.AUTO: Decision.ALLOW,
@@ -37,6 +37,14 @@ def match(policy: Policy | None, labels: Mapping[str, str]) -> Rule | None:
     """The first policy that matches these labels."""
     for rule in policy.policies if policy else ():
         if all(matcher.matches(labels) for matcher in rule.parsed):
+            return rule
+    return None
+
+
+def deciding(policy: Policy | None, alerts: Sequence[Mapping[str, str]]) -> Rule | None:
+    """The policy that decides about alerts with these labels: the first that matches one of them."""
+    for rule in policy.policies if policy else ():
+        if any(all(m.matches(labels) for m in rule.parsed) for labels in alerts):
             return rule
     return None
 

@@ -21,7 +21,7 @@ from sre_daemon.settings.people import PersonSettings
 from sre_daemon.settings.senders import TenantSettings
 from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.settings.traces import TraceSettings
-from sre_daemon.settings.trust import AuditSettings
+from sre_daemon.settings.trust import ApprovalSettings, AuditSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
 
 PATH_FIELDS = (
@@ -93,6 +93,8 @@ class Settings(Group):
     """The worker pool."""
     notify: NotifySettings = NotifySettings()
     """Who is told, besides the log and the console."""
+    approvals: ApprovalSettings = ApprovalSettings()
+    """What people are asked."""
     audit: AuditSettings = AuditSettings()
     """The audit log."""
     people: tuple[PersonSettings, ...] = ()

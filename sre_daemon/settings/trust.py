@@ -5,6 +5,13 @@ from datetime import timedelta
 from sre_daemon.settings.base import Duration, Group
 
 
+class ApprovalSettings(Group):
+    """What people are asked."""
+
+    expiry: Duration = timedelta(minutes=30)
+    """How long an approval waits for an answer before the incident is escalated."""
+
+
 class AuditSettings(Group):
     """The audit log."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -145,9 +146,13 @@ class Store(Protocol):
         ...
 
     async def save(
-        self, incident: Incident, fence: int, events: Sequence[TimelineEvent] = ()
+        self,
+        incident: Incident,
+        fence: int,
+        events: Sequence[TimelineEvent] = (),
+        approval: Approval | None = None,
     ) -> Incident:
-        """Write the incident and its timeline events.
+        """Write the incident, its timeline events, and the question that it waits with.
 
         Compares `version` and the fence; returns the incident with its new version. Fence None
         is not possible: who has no claim uses `transition`.

@@ -11,7 +11,7 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.errors import StoreConflict
-from sre_daemon.store import rows
+from sre_daemon.store import approvals, rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import require_fence
 from sre_daemon.store.base import Acted
@@ -85,6 +85,8 @@ def intend(
     if row is None:
         raise StoreConflict("this effect was already begun, or is not planned")
     require_fence(connection, row.incident_id, fence, states)
+    if row.direction == Direction.FORWARD.value:
+        approvals.spend(connection, row.incident_id, row.attempt, at)
     return rows.effect(row)
 
 

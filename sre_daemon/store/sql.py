@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -14,14 +15,15 @@ from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.errors import StoreConflict
+from sre_daemon.store import approvals, rows
 from sre_daemon.store import effects as known_effects
-from sre_daemon.store import rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import accept, add_events, set_switch
 from sre_daemon.store.base import Acted, Correlation, Totals
 from sre_daemon.store.database import Database
 from sre_daemon.store.forget import forget
 from sre_daemon.store.totals import totals
+from sre_daemon.store.turns import Turn, take
 from sre_daemon.store.unreadable import keep
 
 # After so many missed turns a job's owner is gone.
@@ -141,12 +143,24 @@ class SqlStore:
         await self._execute(held.values(lease_owner=None, lease_until=None))
 
     async def save(
-        self, incident: Incident, fence: int, events: Sequence[TimelineEvent] = ()
+        self,
+        incident: Incident,
+        fence: int,
+        events: Sequence[TimelineEvent] = (),
+        approval: Approval | None = None,
     ) -> Incident:
         """See Store."""
-        return await self._database.write(
-            lambda c: _compare_and_set(c, incident, events, t.incidents.c.fence == fence)
-        )
+        told = events if approval is None else [*events, approvals.asked(approval)]
+
+        def work(connection: Connection) -> Incident:
+            saved = _compare_and_set(connection, incident, (), t.incidents.c.fence == fence)
+            if approval is not None:
+                approvals.ask(connection, approval)
+            # Last, because the audit log takes turns.
+            add_events(connection, told)
+            return saved
+
+        return await self._database.write(work)
 
     async def transition(self, incident: Incident, events: Sequence[TimelineEvent]) -> Incident:
         """See Store."""
@@ -247,9 +261,13 @@ class SqlStore:
         self, effect_id: int, fence: int, states: Sequence[State], at: datetime
     ) -> EffectRecord:
         """See Store."""
-        return await self._database.write(
-            lambda c: known_effects.intend(c, effect_id, fence, states, at)
-        )
+
+        def work(connection: Connection) -> EffectRecord:
+            # Neither an answer nor a pause may come between the comparison and the intent.
+            take(connection, Turn.EFFECTS)
+            return known_effects.intend(connection, effect_id, fence, states, at)
+
+        return await self._database.write(work)
 
     async def settle(
         self, effect_id: int, state: EffectState, detail: Mapping[str, object], at: datetime

@@ -224,6 +224,29 @@ jobs = Table(
     Column("owner", Text, nullable=False),
 )
 
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("effects", Text, nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("approvers", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("who", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("used_at", BigInteger),
+    UniqueConstraint("incident_id", "attempt"),
+)
+Index("approvals_by_state", approvals.c.state, approvals.c.requested_at)
+
 audit = Table(
     "audit",
     metadata,

@@ -74,13 +74,16 @@ async def search(request: web.Request, limit: int) -> tuple[list[Incident], str 
 
 
 async def incident(request: web.Request) -> web.Response:
-    """One incident with its alerts, effects, runs and diagnosis."""
-    store = request.app[FRONT].store
+    """One incident with its alerts, effects, runs, diagnosis, and what people are asked."""
+    front = request.app[FRONT]
+    store = front.store
     item = await find(request)
+    asked = await front.answers.of(item)
     return web.json_response(
         {
             **wire.incident(item),
             **wire.details(item),
+            "approval": None if asked is None else wire.approval(asked),
             "alerts": [wire.alert(a) for a in await store.alerts(item.id)],
             "effects": [wire.effect(e) for e in await store.effects(item.id)],
             "runs": [wire.run(r) for r in await store.runs(item.id)],

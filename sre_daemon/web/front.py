@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from sre_daemon.clock import Clock
+from sre_daemon.domain.approval import Answer, Approval
 from sre_daemon.domain.audit import AuditEntry
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -19,6 +20,7 @@ from sre_daemon.domain.run import Run, ToolCall
 from sre_daemon.domain.sender import Sender
 from sre_daemon.metrics import Metrics
 from sre_daemon.settings import ReceiverSettings
+from sre_daemon.store.approvals import Reply
 from sre_daemon.web.live import Live
 from sre_daemon.web.live import Reads as Feeds
 
@@ -88,6 +90,24 @@ class Reads(Protocol):
         self, since: datetime, until: datetime, limit: int
     ) -> list[Notification]:
         """As they came, first come first."""
+        ...
+
+
+class Answering(Protocol):
+    """What people are asked, and what they answer; every method may raise StoreUnavailable."""
+
+    async def of(self, incident: Incident) -> Approval | None:
+        """What was asked about the incident's current attempt."""
+        ...
+
+    async def waiting(self) -> list[Approval]:
+        """What is asked now."""
+        ...
+
+    async def answer(
+        self, incident_id: str, answer: Answer, digest: str, person: Person, reason: str
+    ) -> Reply:
+        """Write an answer, or say why it does not count."""
         ...
 
 
@@ -174,6 +194,7 @@ class Front:
     control: Controls
     handover: Handovers
     conversation: Asks
+    answers: Answering
     clock: Clock
     metrics: Metrics
     receiver: ReceiverSettings

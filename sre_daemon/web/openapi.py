@@ -11,6 +11,11 @@ OBJECT = {"type": "object"}
 LABELS = {"type": "object", "additionalProperties": TEXT}
 REASON = {"type": "object", "required": ["reason"], "properties": {"reason": TEXT}}
 QUESTION = {"type": "object", "required": ["question"], "properties": {"question": TEXT}}
+ANSWER = {
+    "type": "object",
+    "required": ["digest"],
+    "properties": {"digest": TEXT, "reason": TEXT},
+}
 INCIDENT = {
     "type": "object",
     "properties": {
@@ -72,6 +77,9 @@ def document() -> dict[str, Any]:
             f"{one}/postmortem": _get("The post-mortem.", TEXT, kind="text/markdown"),
             f"{one}/ask": _post("A question about it; the answer when it is there.", QUESTION),
             f"{one}/export": _get("All of it, in a form that `replay` reads.", OBJECT),
+            "/api/v1/approvals": _get("What people are asked now.", OBJECT),
+            f"{one}/approve": _post("Let exactly these effects happen.", ANSWER),
+            f"{one}/reject": _post("Let them not happen.", ANSWER),
             f"{one}/escalate": _post("It is a person's from now on."),
             f"{one}/hand-back": _post("The daemon goes on with it."),
             "/api/v1/policy/explain": _get(

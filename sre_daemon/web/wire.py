@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import to_json
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -76,6 +77,26 @@ def effect(item: EffectRecord) -> dict[str, Any]:
         "intended_at": item.intended_at.isoformat() if item.intended_at else None,
         "settled_at": item.settled_at.isoformat() if item.settled_at else None,
         "detail": dict(item.detail),
+    }
+
+
+def approval(item: Approval) -> dict[str, Any]:
+    """What people are asked, and the answer. `digest` is what an answer must name."""
+    return {
+        "id": item.id,
+        "incident": item.incident_id,
+        "attempt": item.attempt,
+        "policy": item.policy,
+        "state": item.state,
+        "digest": item.digest,
+        "effects": [{**to_json(effect), "says": effect.describe()} for effect in item.effects],
+        "approvers": list(item.approvers),
+        "requested_at": item.requested_at.isoformat(),
+        "expires_at": item.expires_at.isoformat(),
+        "decided_at": item.decided_at.isoformat() if item.decided_at else None,
+        "who": item.who,
+        "role": item.role,
+        "reason": item.reason,
     }
 
 

@@ -6,12 +6,14 @@ import stat
 import tempfile
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sre_daemon.domain.approval import GRANT, Approval, ApprovalState
 from sre_daemon.domain.effect import ServiceRestart, to_json
 from sre_daemon.domain.lifecycle import Event
 from sre_daemon.domain.remediation import Direction, EffectState
@@ -213,6 +215,7 @@ async def test_without_a_policy_file_nothing_is_allowed(tmp_path):
         repair.gate = Gate(
             tmp_path / "other.sock",
             repair.store,
+            repair.approvals,
             PolicyFile(None),
             repair.watcher,
             repair.clock,
@@ -477,3 +480,83 @@ def test_garbage_is_never_allowed_and_never_the_end(lines):
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Path(folder)))
+
+
+# --- what a person was asked, and what guards say
+
+ASK = POLICY.replace("autonomy: auto", "autonomy: ask", 1)
+GUARDED = POLICY.replace("    allow:\n", "    guards: [g]\n    allow:\n", 1)
+
+
+async def asked(repair, state=ApprovalState.GRANTED, effects=REPAIR):
+    """The attempt asked, and this is what became of it."""
+    now = repair.clock.now()
+    approval = Approval(
+        id="a1",
+        incident_id=repair.incident.id,
+        attempt=repair.incident.attempt,
+        policy="pool",
+        effects=effects,
+        targets={},
+        requested_at=now,
+        expires_at=now + timedelta(minutes=30),
+        state=state,
+        decided_at=now,
+    )
+    repair.incident = await repair.store.save(repair.incident, repair.incident.fence, [], approval)
+
+
+async def test_ask_without_a_question_is_refused(tmp_path):
+    async with under_repair(tmp_path) as repair:
+        repair.policy.write_text(ASK)
+        await refused(repair, "autonomy")
+
+
+@pytest.mark.parametrize("state", set(ApprovalState) - {ApprovalState.GRANTED, ApprovalState.USED})
+async def test_ask_without_a_yes_is_refused(tmp_path, state):
+    async with under_repair(tmp_path) as repair:
+        repair.policy.write_text(ASK)
+        await asked(repair, state)
+        await refused(repair, "autonomy")
+
+
+async def test_ask_with_a_yes_is_allowed_and_the_yes_is_spent(tmp_path):
+    async with under_repair(tmp_path) as repair, repair.session() as session:
+        repair.policy.write_text(ASK)
+        await asked(repair)
+        assert (await repair.ask(session.token, SET_POOL))["allow"]
+        assert (await repair.approvals.of(repair.incident)).state is ApprovalState.USED
+        await repair.settle(0)
+        assert (await repair.ask(session.token, REDEPLOY))["allow"]
+
+
+async def test_a_yes_to_other_effects_is_none(tmp_path):
+    async with under_repair(tmp_path) as repair:
+        repair.policy.write_text(ASK)
+        await asked(repair, effects=(REDEPLOY,))
+        await refused(repair, "autonomy")
+
+
+async def test_a_yes_of_long_ago_is_none(tmp_path):
+    async with under_repair(tmp_path) as repair:
+        repair.policy.write_text(ASK)
+        await asked(repair)
+        repair.clock.advance(GRANT.total_seconds())
+        await refused(repair, "autonomy")
+
+
+async def test_a_yes_lifts_nothing_but_the_asking(tmp_path):
+    async with under_repair(tmp_path) as repair:
+        repair.policy.write_text(ASK.replace("max: 100", "max: 10"))
+        await asked(repair)
+        await refused(repair, "value_out_of_bounds")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"), [(True, "allowed"), (False, "guard_failed"), (None, "no_data")]
+)
+async def test_guards_are_evaluated_at_the_moment_of_the_effect(tmp_path, said, reason):
+    async with under_repair(tmp_path) as repair, repair.session() as session:
+        repair.policy.write_text(GUARDED)
+        repair.watcher.guards = {"g": said}
+        assert (await repair.ask(session.token, SET_POOL))["reason"] == reason

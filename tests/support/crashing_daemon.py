@@ -27,10 +27,10 @@ class CrashingStore(SqlStore):
             self.order.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def save(self, incident, fence, events=()):
+    async def save(self, incident, fence, events=(), approval=None):
         name = f"save {incident.state}"
         self._reached(f"before {name}")
-        saved = await super().save(incident, fence, events)
+        saved = await super().save(incident, fence, events, approval)
         self._reached(f"after {name}")
         return saved
 

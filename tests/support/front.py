@@ -16,10 +16,12 @@ from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import DaemonError
 from sre_daemon.intake.payload import parse
 from sre_daemon.metrics import Metrics
+from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Answer
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.explain import explain
 from sre_daemon.settings import ReceiverSettings
+from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.feed import Feed
 from sre_daemon.store.sql import SqlStore
@@ -174,6 +176,7 @@ async def front_door(
         control=control,
         handover=Handover(store, heard, clock or SystemClock()),
         conversation=conversation,
+        answers=Answers(Approvals(database), heard, clock or SystemClock(), metrics),
         clock=clock or SystemClock(),
         metrics=metrics,
         receiver=settings,

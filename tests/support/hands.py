@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sre_daemon.domain.effect import ConfigSet, ServiceRedeploy, ServiceRestart
 from sre_daemon.errors import ToolServerUnavailable
-from sre_daemon.executor.executor import Result
+from sre_daemon.executor.base import Result
 from tests.support.clock import START
 from tests.support.repairs import Repair
 

@@ -17,6 +17,7 @@ from sre_daemon.errors import DaemonError
 from sre_daemon.executor.gate import Gate
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.source import PolicyFile
+from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from tests.support.clock import ManualClock
@@ -52,12 +53,18 @@ class FixedWatcher:
 
     stopped: set[str] = field(default_factory=set)
     silenced: set[str] = field(default_factory=set)
+    guards: dict[str, bool | None] = field(default_factory=dict)
     failure: DaemonError | None = None
 
     async def firing(self, alerts):
         if self.failure is not None:
             raise self.failure
         return [item for item in alerts if item.name not in self.stopped]
+
+    async def holds(self, query):
+        if self.failure is not None:
+            raise self.failure
+        return self.guards.get(query, False)
 
     async def suppressed(self, alert):
         if self.failure is not None:
@@ -70,6 +77,7 @@ class Repair:
     """What a test holds: one incident in state remediating, claimed, with its effects planned."""
 
     store: SqlStore
+    approvals: Approvals
     gate: Gate
     watcher: FixedWatcher
     policy: Path
@@ -166,16 +174,18 @@ async def under_repair(folder: Path, *alerts, effects=REPAIR, **values) -> Async
     clock, metrics, watcher = ManualClock(), Metrics(), FixedWatcher()
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
-    store = SqlStore(SqliteDatabase(folder / "repair.sqlite3"))
+    database = SqliteDatabase(folder / "repair.sqlite3")
+    store = SqlStore(database)
     await store.open()
-    gate = Gate(folder / "gate.sock", store, PolicyFile(policy), watcher, clock, metrics)
+    approvals = Approvals(database)
+    gate = Gate(folder / "gate.sock", store, approvals, PolicyFile(policy), watcher, clock, metrics)
     await gate.start()
     try:
         stored = replace(incident(State.REMEDIATING, attempt=1, policy="pool"), **values)
         await store_incident(store, stored, *(alerts or (alert(),)))
         claimed = await store.claim("worker", clock.now(), LEASE)
         await store.plan(claimed, claimed.fence, Direction.FORWARD, effects, clock.now())
-        yield Repair(store, gate, watcher, policy, clock, metrics, claimed)
+        yield Repair(store, approvals, gate, watcher, policy, clock, metrics, claimed)
     finally:
         await gate.stop()
         await store.close()
