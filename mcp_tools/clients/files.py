@@ -115,13 +115,10 @@ class ConfigTree:
         parts = _parts(before.path)
         data = text.encode("utf-8")
         with self._folder(parts, before.path) as folder:
-            if _read(folder, parts[-1], before.path).data != before.data:
-                raise Refused(
-                    "target_changed", f"{before.path} has changed meanwhile.", "Read it again."
-                )
+            _compare(folder, parts[-1], before)
             copy = self._keep(before)
             try:
-                _swap(folder, parts[-1], data)
+                _swap(folder, parts[-1], data, before)
             except OSError as failure:
                 raise ToolError(
                     f"{before.path} cannot be written: {failure.strerror}."
@@ -200,6 +197,8 @@ def _explain(failure: OSError, path: str, names: list[str]) -> ToolError:
         return ToolError(f"There is no file {path}.", f"Files: {', '.join(names) or 'none'}.")
     if failure.errno in {errno.ELOOP, errno.ENOTDIR}:
         return Refused(RULE, f"{path} goes through a link or something that is no folder.")
+    if failure.errno == errno.ENXIO:
+        return Refused(RULE, f"{path} is not a regular file.")
     return ToolError(f"{path} cannot be opened: {failure.strerror}.")
 
 
@@ -226,14 +225,24 @@ def _read(folder: int, name: str, path: str) -> ConfigFile:
     return ConfigFile(path, data, text)
 
 
-def _swap(folder: int, name: str, data: bytes) -> None:
-    """Replace a file's content atomically, keeping its mode and owner."""
+def _compare(folder: int, name: str, before: ConfigFile) -> None:
+    """Refuse when the file is not exactly as it was, or is another kind of file by now."""
+    if _read(folder, name, before.path).data != before.data:
+        raise Refused("target_changed", f"{before.path} has changed meanwhile.", "Read it again.")
+
+
+def _swap(folder: int, name: str, data: bytes, before: ConfigFile) -> None:
+    """Replace a file's content atomically, keeping its mode and owner.
+
+    Compared once more when everything is written and only the renaming is left.
+    """
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     temporary = f".{name}.{token_hex(8)}"
     try:
         _write_new(folder, temporary, data, stat.S_IMODE(status.st_mode), status)
+        _compare(folder, name, before)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
+    except (OSError, ToolError):
         _remove(folder, temporary)
         raise
     os.fsync(folder)

@@ -101,6 +101,35 @@ def test_swapped_in_link_is_not_written_through(config, tmp_path):
     assert (tmp_path / "outside.env").read_text() == "SECRET_OF_HOST=1\n"
 
 
+def test_a_change_in_the_last_moment_is_not_overwritten(config, tmp_path, monkeypatch):
+    before = config.read("config/api-server.env")
+    target = tmp_path / "root" / "config" / "api-server.env"
+    fchmod = os.fchmod
+
+    def somebody_writes(descriptor, mode):
+        fchmod(descriptor, mode)
+        target.write_text("DB_POOL_SIZE=50\n")
+
+    monkeypatch.setattr(os, "fchmod", somebody_writes)
+    with pytest.raises(Refused, match="changed meanwhile"):
+        config.replace(before, "DB_POOL_SIZE=20\n")
+    assert target.read_text() == "DB_POOL_SIZE=50\n"
+    assert [item.name for item in target.parent.iterdir() if "api-server.env." in item.name] == [
+        "api-server.env.backup"
+    ]
+
+
+def test_mode_and_owner_are_kept(config, tmp_path):
+    target = tmp_path / "root" / "config" / "api-server.env"
+    target.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(target, 1234, 5678)
+    was = target.stat()
+    config.replace(config.read("config/api-server.env"), "DB_POOL_SIZE=20\n")
+    now = target.stat()
+    assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
+
+
 def test_without_a_folder_for_copies_nothing_is_written(tmp_path):
     tree(tmp_path / "root")
     config = ConfigTree(tmp_path / "root", None)
