@@ -136,6 +136,21 @@ class Observer:
         except (KeyError, IndexError, TypeError, ValueError) as failure:
             raise TargetUnavailable(f"Prometheus' answer to {query!r} cannot be read") from failure
 
+    async def values(self, query: str) -> list[tuple[Mapping[str, str], float]]:
+        """The series of an instant query with their values; a scalar has no labels.
+
+        Raises:
+            TargetUnavailable: Prometheus gave no usable answer.
+        """
+        data = await self._get(f"{self._prometheus}/api/v1/query", {"query": query})
+        try:
+            result = data["data"]["result"]
+            if data["data"]["resultType"] == "scalar":
+                return [({}, float(result[1]))]
+            return [(dict(item["metric"]), float(item["value"][1])) for item in result]
+        except (KeyError, IndexError, TypeError, ValueError) as failure:
+            raise TargetUnavailable(f"Prometheus' answer to {query!r} cannot be read") from failure
+
     async def alert_states(self, alerts: Sequence[Alert]) -> Mapping[str, AlertState]:
         """The state of each alert, by identity.
 

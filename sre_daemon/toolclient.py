@@ -6,8 +6,8 @@ call tools through it.
 
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0
 CALL_SECONDS = 60.0
+PING_SECONDS = 1.0
 STDERR_TAIL = 300
 
 
@@ -36,6 +37,9 @@ class ToolServer:
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+
+
+OpenTools = Callable[[], AbstractAsyncContextManager["ToolSession"]]
 
 
 class ToolResult(NamedTuple):
@@ -94,6 +98,19 @@ class ToolSession:
                 "this is a fault of the tool server",
             ) from failure
         return _result(answer)
+
+    async def alive(self) -> bool:
+        """Whether the tool server answers at once."""
+        from mcp import MCPError
+
+        try:
+            with anyio.fail_after(PING_SECONDS):
+                await self._session.send_ping()
+        except (TimeoutError, MCPError, OSError, RuntimeError):
+            return False
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return False
+        return True
 
     def _gone(self, tool: str) -> ToolServerUnavailable:
         return ToolServerUnavailable(

@@ -62,6 +62,11 @@ class Governor:
         self._asked: dict[str, tuple[float, int]] = {}
         self._nudged = False
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self._now() - self._begun
+
     def model_called(self, usage: Usage) -> None:
         """A call of the model has ended; `usage` is of this call, its `turns` is one."""
         self.usage = add(self.usage, usage)
@@ -123,7 +128,7 @@ class Governor:
             return "tokens"
         if usage.cost_usd >= share * bounds.dollars:
             return "dollars"
-        if self._now() - self._begun >= share * bounds.deadline.total_seconds():
+        if self.elapsed >= share * bounds.deadline.total_seconds():
             return "minutes"
         return ""
 

@@ -60,6 +60,12 @@ class Breaker:
         """Until somebody may try again."""
         return 0.0 if self._until is None else max(0.0, self._until - self._now())
 
+    def room(self, most: int) -> int:
+        """How many runs might enter now: `most`, one to try it, or none."""
+        if self._until is None:
+            return most
+        return 0 if self._probing or self._now() < self._until else 1
+
     def enter(self) -> bool:
         """Whether a run may ask the model now; `left` must follow."""
         if self._until is None:

@@ -6,7 +6,7 @@ Each run is told in steps who is asked and why. What one engine has found out is
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -32,10 +32,19 @@ from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.domain.run import Usage
 from sre_daemon.domain.spending import Reservation
 from sre_daemon.errors import AgentError, AgentUnavailable, FaultKind
+from sre_daemon.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R", Report, Reply)
+
+
+class Warmable(Investigator, Protocol):
+    """An investigator that can keep a session ready."""
+
+    def warm(self, tasks: Tasks) -> None:
+        """From now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Models:
     nothing. `triage` bounds a run that may only look at the facts.
     """
 
-    full: Investigator
+    full: Warmable
     small: Investigator | None = None
     cheap_first: bool = False
     triage: Bounds = field(default_factory=Bounds)

@@ -1,6 +1,9 @@
 """Which investigators there are, and what they may cost."""
 
-from dataclasses import replace
+import asyncio
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -11,16 +14,20 @@ from sre_daemon.agent.budget import BudgetRules, Limit, Rung
 from sre_daemon.agent.claude import ClaudeInvestigator, ClaudeProfile
 from sre_daemon.agent.director import Director, Models, Money
 from sre_daemon.agent.prices import Price
-from sre_daemon.agent.runbook import RunbookInvestigator
+from sre_daemon.agent.runbook import Runbook, RunbookInvestigator
 from sre_daemon.agent.runbook import load as load_runbooks
+from sre_daemon.agent.spare import Spare
 from sre_daemon.app.foundation import Base
 from sre_daemon.domain.spending import Scope, Window
 from sre_daemon.errors import AgentError, ConfigError, StoreUnavailable
 from sre_daemon.executor.hands import tool_server
 from sre_daemon.pipeline.conversation import Conversation
+from sre_daemon.pipeline.resume import Resume
+from sre_daemon.pipeline.surroundings import Surroundings
 from sre_daemon.settings.agent import AgentSettings
 from sre_daemon.store.ledger import Ledger
 from sre_daemon.store.sessions import Sessions
+from sre_daemon.toolclient import ToolSession, open_session
 
 log = structlog.get_logger(__name__)
 
@@ -32,28 +39,69 @@ SMALL_DOLLARS = 0.5
 QUESTION = Bounds(timedelta(minutes=3), turns=12, tool_calls=15, tokens=300_000, dollars=0.5)
 
 
-def director_for(base: Base) -> Director:
-    """The investigator of this daemon.
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The investigator of this daemon, what it knows by itself, and a session of tools that is ready."""
+
+    director: Director
+    runbooks: Sequence[Runbook]
+    tools: Spare[ToolSession]
+
+
+def start_agent(base: Base) -> Agent:
+    """Build it, and let it keep a session ready where that is wanted.
 
     Raises:
         ConfigError: `agent.engine` is claude, and there is no key.
     """
     settings, clock = base.settings.agent, base.clock
     server = tool_server("investigate", base.tools)
-    runbook = RunbookInvestigator(load_runbooks(base.settings.runbooks), server, clock)
+    tools = Spare(lambda: open_session(server), ToolSession.alive)
+    runbooks = load_runbooks(base.settings.runbooks)
+    models = _models(base)
+    if settings.warm:
+        base.tasks.spawn("warm", _warm(base, tools, models))
     breaker = Breaker(clock.monotonic)
 
     def failed(failure: AgentError) -> None:
         base.metrics.model_errors.labels(failure.kind).inc()
 
-    return Director(
-        runbook,
-        _models(base),
+    director = Director(
+        RunbookInvestigator(runbooks, tools.take, clock),
+        models,
         Money(Ledger(base.database), budget_rules(settings), settings.budget.team_label),
         breaker,
         clock,
         on_failure=failed,
     )
+    return Agent(director, runbooks, tools)
+
+
+async def _warm(base: Base, tools: Spare[ToolSession], models: Models | None) -> None:
+    """Load what takes a second to load, which would stop everything else later, then start the spares."""
+    for name in ("mcp", "claude_agent_sdk") if models else ("mcp",):
+        await asyncio.to_thread(importlib.import_module, name)
+    tools.warm(base.tasks)
+    if models is not None:
+        models.full.warm(base.tasks)
+
+
+def surroundings_for(base: Base, agent: Agent) -> Surroundings:
+    """What is seen without an agent."""
+    return Surroundings(
+        base.observer,
+        base.store,
+        agent.tools.take,
+        agent.runbooks,
+        base.settings.services,
+        base.clock,
+    )
+
+
+def resume_for(base: Base, director: Director) -> Resume:
+    """The job that lets broken-off investigations go on."""
+    most = base.settings.worker.concurrency
+    return Resume(base.store, lambda: director.breaker.room(most), base.clock)
 
 
 def conversation_for(base: Base, director: Director) -> Conversation:

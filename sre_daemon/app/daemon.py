@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from sre_daemon import __version__
-from sre_daemon.app.agent import conversation_for, director_for, watch_director
+from sre_daemon.app.agent import conversation_for, resume_for, start_agent, watch_director
 from sre_daemon.app.foundation import OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
@@ -86,9 +86,11 @@ class Daemon:
     ) -> "Daemon":
         base = await foundation(stack, settings, secrets, clock, open_store)
         people = await start_people(stack, base)
-        director = director_for(base)
-        worker = await start_worker(stack, base, director, people.notifier)
-        intake = await start_intake(stack, base, worker, people)
+        agent = start_agent(base)
+        director = agent.director
+        worker = await start_worker(stack, base, agent, people.notifier)
+        resume = resume_for(base, director)
+        intake = await start_intake(stack, base, worker, people, resume)
         await record_start(base)
         start_anchor(base, people.notifier)
         control = Control(

@@ -11,6 +11,7 @@ from sre_daemon.intake.reconcile import Reconciler
 from sre_daemon.intake.rules import Rules
 from sre_daemon.intake.strangers import Strangers
 from sre_daemon.pipeline.heartbeat import Heartbeat
+from sre_daemon.pipeline.resume import Resume
 from sre_daemon.pipeline.retention import Retention
 from sre_daemon.pipeline.sweep import Sweep
 from sre_daemon.pipeline.worker import Worker
@@ -38,7 +39,9 @@ async def _all(reconcilers: Sequence[Reconciler]) -> None:
         await reconcile()
 
 
-async def start_intake(stack: AsyncExitStack, base: Base, worker: Worker, people: People) -> Intake:
+async def start_intake(
+    stack: AsyncExitStack, base: Base, worker: Worker, people: People, resume: Resume
+) -> Intake:
     """What comes in, and the periodic jobs that find what did not."""
     store, clock, known = base.store, base.clock, base.settings
     schedule = Schedule(store, base.replica, clock)
@@ -82,6 +85,7 @@ async def start_intake(stack: AsyncExitStack, base: Base, worker: Worker, people
     schedule.every("retention", HOUR, Retention(store, keep.notifications, keep.incidents, clock))
     heartbeat = Heartbeat(store, people.notifier, known.watchdog.stale_after, clock)
     schedule.every("heartbeat", SWEEP, heartbeat)
+    schedule.every("resume", SWEEP, resume)
     schedule.every("reminders", SWEEP, people.reminders)
     schedule.start()
     # A restart is a reason to look at once, even when the turn before it was a moment ago.

@@ -3,8 +3,7 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from sre_daemon.agent.base import Investigator
-from sre_daemon.app.agent import bounds_for
+from sre_daemon.app.agent import Agent, bounds_for, surroundings_for
 from sre_daemon.app.foundation import Base
 from sre_daemon.app.traces import recorder_for
 from sre_daemon.domain.incident import Incident
@@ -20,7 +19,6 @@ from sre_daemon.pipeline.decide import Decide, Patience
 from sre_daemon.pipeline.investigate import Investigate
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Next
-from sre_daemon.pipeline.surroundings import RuleFacts
 from sre_daemon.pipeline.triage import Triage
 from sre_daemon.pipeline.undo import Undo
 from sre_daemon.pipeline.verify import Verify
@@ -36,7 +34,7 @@ def gate_socket(base: Base) -> Path:
 
 
 async def start_worker(
-    stack: AsyncExitStack, base: Base, investigator: Investigator, notifier: Notifier
+    stack: AsyncExitStack, base: Base, agent: Agent, notifier: Notifier
 ) -> Worker:
     """The gate, the executor and the stages, and the worker that drives them."""
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
@@ -49,10 +47,17 @@ async def start_worker(
     hands = ProcessHands(base.tools, gate.socket)
     executor = Executor(store, gate, hands, clock, metrics)
     undo = Undo(store, executor, clock, metrics)
-    facts = RuleFacts(base.observer)
     stages = Stages(
         Triage(store, base.observer, clock),
-        Investigate(store, investigator, facts, bounds_for(known.agent), clock, metrics),
+        Investigate(
+            store,
+            agent.director,
+            surroundings_for(base, agent),
+            base.policy,
+            bounds_for(known.agent),
+            clock,
+            metrics,
+        ),
         Decide(
             store,
             base.policy,

@@ -49,7 +49,8 @@ class Handover:
             WrongState: it is over, or a person's already.
         """
         message = f"taken over by {who}: {reason}{await self._begun(incident_id)}"
-        outcome = Next(Event.TAKEN_OVER, Reason.TAKEN_OVER, message)
+        # Whoever takes it over does not want it investigated again behind their back.
+        outcome = Next(Event.TAKEN_OVER, Reason.TAKEN_OVER, message, {"agent_failed": None})
         return await self._move(incident_id, outcome, who)
 
     async def hand_back(self, incident_id: str, reason: str, who: str) -> Incident:
@@ -58,7 +59,9 @@ class Handover:
         Raises:
             WrongState: no person has it.
         """
-        forgotten: Mapping[str, object] = {"diagnosis": None, "run": None, "recurred": None}
+        forgotten: Mapping[str, object] = dict.fromkeys(
+            ("diagnosis", "run", "recurred", "agent_failed", "resumed")
+        )
         message = f"handed back by {who}: {reason}"
         outcome = Next(Event.HANDED_BACK, Reason.HANDED_BACK, message, forgotten)
         return await self._move(incident_id, outcome, who)

@@ -2,12 +2,13 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from sre_daemon.agent.base import Investigator, Report, Request
+from sre_daemon.agent.base import Investigator, OnStep, Report, Request
 from sre_daemon.agent.bounds import Bounds
 from sre_daemon.clock import Clock
+from sre_daemon.domain.alert import Alert
 from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -15,22 +16,32 @@ from sre_daemon.domain.lifecycle import Event
 from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.domain.run import Run
 from sre_daemon.domain.verdict import REASONS, Reason
-from sre_daemon.errors import AgentError, TargetUnavailable
+from sre_daemon.errors import AgentError, PolicyFileError
 from sre_daemon.metrics import Metrics
-from sre_daemon.pipeline import evidence, wire
+from sre_daemon.pipeline import evidence, resume, wire
 from sre_daemon.pipeline.recorder import Recorder
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome
+from sre_daemon.pipeline.surroundings import Look
+from sre_daemon.policy.decide import match
+from sre_daemon.policy.file import Policy
 from sre_daemon.store.base import Store
 
-EARLIER = 5
 STORM_NAMES = 8
 
 
-class Surroundings(Protocol):
-    """What can be read in a second without an agent."""
+class Looks(Protocol):
+    """Sees what can be seen in a second without an agent."""
 
-    async def facts(self, alerts: list[StoredAlert]) -> Mapping[str, str]:
-        """Title to text; raises TargetUnavailable."""
+    async def look(self, incident: Incident, alerts: Sequence[StoredAlert]) -> Look:
+        """Never raises: what cannot be read is said to be missing."""
+        ...
+
+
+class PolicySource(Protocol):
+    """The policy as it is on disk now."""
+
+    def current(self) -> Policy | None:
+        """None when there is no policy file; raises PolicyFileError when it cannot be used."""
         ...
 
 
@@ -41,7 +52,8 @@ class Investigate:
         self,
         store: Store,
         investigator: Investigator,
-        surroundings: Surroundings,
+        surroundings: Looks,
+        policy: PolicySource,
         bounds: Bounds,
         clock: Clock,
         metrics: Metrics,
@@ -49,6 +61,7 @@ class Investigate:
         self._store = store
         self._investigator = investigator
         self._surroundings = surroundings
+        self._policy = policy
         self._bounds = bounds
         self._clock = clock
         self._recorder = Recorder(store, clock, metrics, "investigate")
@@ -69,41 +82,46 @@ class Investigate:
             model=self._investigator.model,
             started_at=self._clock.now(),
         )
+        try:
+            report = await self._recorder.record(
+                run, lambda on_step: self._ask(incident, alerts, run, on_step)
+            )
+        except AgentError as failure:
+            return resume.failed(incident, failure, self._clock.now())
+        return await self._concluded(incident, run, report)
+
+    async def _ask(
+        self, incident: Incident, alerts: list[StoredAlert], run: Run, on_step: OnStep
+    ) -> Report:
+        interrupted = await resume.findings(self._store, incident.id)
+        look = await self._surroundings.look(incident, alerts)
+        for step in look.calls:
+            await on_step(step)
+        note = TimelineEvent(
+            incident.id, self._clock.now(), Kind.NOTE, look.summary, {"facts": dict(look.facts)}
+        )
+        await self._store.note([note])
+        firing = tuple(item.alert for item in alerts if item.open)
         request = Request(
             run_id=run.id,
             incident_id=incident.id,
-            alerts=tuple(item.alert for item in alerts if item.open),
+            alerts=firing,
             bounds=self._bounds,
-            facts=await self._facts(incident, alerts),
+            facts={**look.facts, **interrupted},
+            deterministic=self._deterministic(firing),
         )
-        try:
-            report = await self._recorder.record(
-                run, lambda on_step: self._investigator.investigate(request, on_step)
-            )
-        except AgentError as failure:
-            return Escalate(
-                Reason.AGENT_FAILED, f"the investigation could not be carried out: {failure}"
-            )
-        return await self._concluded(run, report)
+        return await self._investigator.investigate(request, on_step)
 
-    async def _facts(self, incident: Incident, alerts: list[StoredAlert]) -> dict[str, str]:
-        facts: dict[str, str] = {}
+    def _deterministic(self, alerts: Sequence[Alert]) -> bool:
+        """Whether the policy for these alerts wants the engine without a model to be asked first."""
         try:
-            facts.update(await self._surroundings.facts(alerts))
-        except TargetUnavailable as failure:
-            facts["Prometheus"] = f"could not be read: {failure.reason}"
-        others = [i for i in await self._store.incidents(limit=50) if i.id != incident.id]
-        earlier = [i for i in others if i.title == incident.title][:EARLIER]
-        if earlier:
-            facts["Earlier incidents of the same kind"] = "\n".join(
-                f"{i.created_at:%Y-%m-%d %H:%M}: ended {i.state}" for i in earlier
-            )
-        nearby = [i for i in others if i.state not in {"closed", "resolved"}][:EARLIER]
-        if nearby:
-            facts["Other open incidents"] = "\n".join(f"{i.title}: {i.state}" for i in nearby)
-        return facts
+            policy = self._policy.current()
+        except PolicyFileError:
+            return False
+        rules = [match(policy, alert.labels) for alert in alerts]
+        return any(rule is not None and rule.deterministic for rule in rules)
 
-    async def _concluded(self, run: Run, report: Report) -> Outcome:
+    async def _concluded(self, incident: Incident, run: Run, report: Report) -> Outcome:
         calls = await self._store.calls(run.id)
         diagnosis = evidence.check(
             report.diagnosis,
@@ -114,10 +132,13 @@ class Investigate:
         event = TimelineEvent(
             run.incident_id, self._clock.now(), Kind.DIAGNOSIS, _sentence(diagnosis), stored
         )
-        notes = {"diagnosis": stored, "run": run.id}
+        notes = {"diagnosis": stored, "run": run.id, **resume.DONE}
         if not diagnosis.conclusive:
             message = "; ".join(diagnosis.missing) or REASONS[Reason.INCONCLUSIVE]
             return Escalate(Reason.INCONCLUSIVE, message, notes, [event])
+        if resume.is_resumed(incident):
+            # A person was told and may be at work: from here on they decide.
+            return Escalate(Reason.DIAGNOSED, resume.told(diagnosis), notes, [event])
         return Next(Event.DIAGNOSED, Reason.DIAGNOSED, diagnosis.root_cause, notes, [event])
 
 

@@ -6,6 +6,7 @@ from sre_daemon.agent.runbook import RunbookInvestigator
 from sre_daemon.agent.runbook import file as runbook_file
 from sre_daemon.errors import AgentTimeout, AgentUnavailable, RunbookError, StoreUnavailable
 from sre_daemon.pipeline import evidence
+from sre_daemon.toolclient import open_session
 from tests.support.investigations import Recorder, make_request, stand_in
 from tests.support.runbooks import FRONT, WORLD, runbook
 
@@ -19,7 +20,7 @@ def books(*texts):
 
 async def investigate(server, request=None, runbooks=None):
     recorder = Recorder()
-    investigator = RunbookInvestigator(runbooks or books(), server)
+    investigator = RunbookInvestigator(runbooks or books(), lambda: open_session(server))
     report = await investigator.investigate(request or make_request(), recorder)
     return report.diagnosis, recorder
 
@@ -86,7 +87,7 @@ async def test_store_that_fails_is_not_taken_for_the_agent(tmp_path):
     async def on_step(step):
         raise StoreUnavailable("locked")
 
-    investigator = RunbookInvestigator(books(), stand_in(tmp_path))
+    investigator = RunbookInvestigator(books(), lambda: open_session(stand_in(tmp_path)))
     with pytest.raises(StoreUnavailable):
         await investigator.investigate(make_request(), on_step)
 

@@ -7,6 +7,7 @@ import pytest
 
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.person import Person, Role
+from sre_daemon.domain.sender import Sender
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import AgentUnavailable
 from sre_daemon.intake.payload import parse
@@ -121,7 +122,7 @@ def body(name, status="firing"):
 async def put_recorded(store):
     """An incident with two notifications of its alert, among others."""
     item = await put_incident(store, title="Mine", state=State.CLOSED)
-    mine = parse(body("Mine"), AT, "default", "peer")
+    mine = parse(body("Mine"), AT, Sender("default"), "peer")
     stored = (await store.alerts(item.id))[0]
     episode = type(stored)(mine.alerts[0], item.id, AT, AT, 2, open=False)
     await store.accept([], fixed_writes(Writes(episodes=[episode])))

@@ -1,6 +1,8 @@
 """The investigator that runs Claude."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -10,10 +12,12 @@ from sre_daemon.agent.base import FollowUp, OnStep, Reply, Report, Request
 from sre_daemon.agent.bounds import Bounds, Governor
 from sre_daemon.agent.claude.memory import Memory, Sessions
 from sre_daemon.agent.claude.profile import ClaudeProfile
-from sre_daemon.agent.claude.session import Purpose, open_session
+from sre_daemon.agent.claude.session import Purpose, Session, open_session, watched
 from sre_daemon.agent.claude.transcript import ENGINE, Transcript
+from sre_daemon.agent.spare import Spare
 from sre_daemon.agent.watchdog import timeout
 from sre_daemon.clock import Clock, SystemClock
+from sre_daemon.tasks import Tasks
 from sre_daemon.toolclient import ToolServer
 
 log = structlog.get_logger(__name__)
@@ -43,7 +47,8 @@ class ClaudeInvestigator:
         self._server = server
         self._clock = clock or SystemClock()
         self._sessions = sessions
-        self._memory = None if sessions is None else Memory(sessions)
+        self._usual = Purpose(memory=None if sessions is None else Memory(sessions))
+        self._spare = Spare(lambda: self._start(self._usual), Session.alive)
         self.starts = starts or asyncio.Semaphore(CONCURRENT_STARTS)
 
     @property
@@ -60,8 +65,7 @@ class ClaudeInvestigator:
             AgentLimitReached: no turns, tokens, money or context left.
             AgentOutputInvalid: there is an answer, but no diagnosis.
         """
-        purpose = Purpose(memory=self._memory)
-        done = await self._run(purpose, prompt.build(request), request.bounds, on_step)
+        done = await self._run(self._usual, prompt.build(request), request.bounds, on_step)
         return done.report()
 
     async def follow_up(self, question: FollowUp, on_step: OnStep) -> Reply:
@@ -71,39 +75,46 @@ class ClaudeInvestigator:
         if lines:
             # All that the facts could say is in it.
             question = replace(question, facts={})
-        purpose = Purpose(
-            diagnosis=False, resume=question.session if lines else "", memory=self._memory
-        )
+        purpose = replace(self._usual, diagnosis=False, resume=question.session if lines else "")
         done = await self._run(purpose, prompt.follow_up(question), question.bounds, on_step)
         return done.reply()
+
+    def warm(self, tasks: Tasks) -> None:
+        """Keep a session ready from now on."""
+        self._spare.warm(tasks)
 
     async def _run(
         self, purpose: Purpose, words: str, wanted: Bounds, on_step: OnStep
     ) -> Transcript:
         bounds = wanted.within(self._profile.bounds)
         deadline = bounds.deadline.total_seconds()
-        begun = self._clock.monotonic()
-        try:
-            async with asyncio.timeout(deadline):
-                await self.starts.acquire()
-        except TimeoutError:
-            raise timeout(deadline) from None
         governor = Governor(bounds, self._clock.monotonic)
         transcript = Transcript(self._clock, on_step, governor, self._profile)
-        starting = True
         try:
-            left = deadline - (self._clock.monotonic() - begun)
-            async with open_session(self._profile, self._server, left, purpose) as session:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(deadline):
+                    session = await stack.enter_async_context(self._session(purpose))
+                left = deadline - governor.elapsed
+                watchdog = await stack.enter_async_context(watched(session, self._profile, left))
                 session.gate.governor = governor
                 await session.client.query(words)
                 async for message in session.client.receive_response():
-                    session.watchdog.touch()
+                    watchdog.touch()
                     await transcript.take(message)
-                    if starting and transcript.begun:
-                        starting = False
+                    if transcript.begun:
                         session.space.close_inbox()
-                        self.starts.release()
-        finally:
-            if starting:
-                self.starts.release()
+        except TimeoutError:
+            raise timeout(deadline) from None
         return transcript
+
+    def _session(self, purpose: Purpose) -> AbstractAsyncContextManager[Session]:
+        return self._spare.take() if purpose == self._usual else self._start(purpose)
+
+    @asynccontextmanager
+    async def _start(self, purpose: Purpose) -> AsyncIterator[Session]:
+        async with AsyncExitStack() as stack:
+            async with self.starts:
+                session = await stack.enter_async_context(
+                    open_session(self._profile, self._server, purpose)
+                )
+            yield session

@@ -1,9 +1,10 @@
 """One process of the command line: started with nothing but what a run may have, and ended for sure."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 32 << 20
 GATE_SECONDS = 10.0
+# Its own limit for the tool server is 10 s.
+START_SECONDS = 45.0
+LOOK_SECONDS = 0.02
 STDERR_LINES = 5
 
 
@@ -76,17 +80,6 @@ def _deny(reason: str) -> "HookJSONOutput":
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A connected client, its gate, what ends it, and where it lives."""
-
-    client: "ClaudeSDKClient"
-    gate: Gate
-    space: workspace.Workspace
-    stderr: deque[str]
-    watchdog: Watchdog = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Purpose:
     """What a session is for. `resume` names an earlier one to continue; `memory` keeps this one."""
 
@@ -95,14 +88,28 @@ class Purpose:
     memory: Memory | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connected client, its gate, where it lives, and its last words."""
+
+    client: "ClaudeSDKClient"
+    gate: Gate
+    space: workspace.Workspace
+    stderr: deque[str]
+
+    async def alive(self) -> bool:
+        """Whether its process still runs."""
+        return not self.space.over()
+
+
 @asynccontextmanager
 async def open_session(
-    profile: ClaudeProfile, server: ToolServer, deadline: float, purpose: Purpose
+    profile: ClaudeProfile, server: ToolServer, purpose: Purpose
 ) -> AsyncIterator[Session]:
-    """A session; when the block ends, everything of it is gone.
+    """A session that waits for its first words; when the block ends, everything of it is gone.
 
     Raises:
-        AgentError: the command line does not work, or was ended by the watchdog.
+        AgentUnavailable: the command line does not start.
     """
     import claude_agent_sdk as sdk
 
@@ -111,23 +118,61 @@ async def open_session(
     stderr: deque[str] = deque(maxlen=STDERR_LINES)
     gate = Gate()
     client = sdk.ClaudeSDKClient(_options(profile, purpose, space, gate, stderr.append))
-    watchdog = Watchdog(space.kill, deadline, profile.silence_seconds, space.excess)
     try:
-        await client.connect()
-        yield Session(client, gate, space, stderr, watchdog)
-    except Exception as failure:
-        found = watchdog.failure or mapped(failure, stderr)
-        if found is failure:
-            raise
-        raise found from failure
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await client.connect()
+                await _tools_connected(client)
+        except TimeoutError:
+            raise AgentUnavailable(
+                f"the agent's command line did not start within {START_SECONDS:g} s",
+                "is the machine overloaded?",
+                FaultKind.COMMAND_LINE,
+            ) from None
+        except Exception as failure:
+            raise mapped(failure, stderr) from failure
+        yield Session(client, gate, space, stderr)
     finally:
-        watchdog.stop()
         # Dead first: a process that lives is given five seconds by the SDK to end by itself.
         space.kill()
         try:
             await client.disconnect()
         finally:
             space.remove()
+
+
+async def _tools_connected(client: "ClaudeSDKClient") -> None:
+    """Wait until the tool server answered or failed: only then is a session ready, or known not to be.
+
+    The command line would begin without it; whether it is there is looked at when a run begins.
+    """
+    while True:
+        status = await client.get_mcp_status()
+        if all(item["status"] != "pending" for item in status["mcpServers"]):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def watched(
+    session: Session, profile: ClaudeProfile, deadline: float
+) -> AsyncIterator[Watchdog]:
+    """A run in a session: cut at its deadline, in silence and in excess; foreign errors become ours.
+
+    Raises:
+        AgentError: the command line failed, or was ended by the watchdog.
+    """
+    space = session.space
+    watchdog = Watchdog(space.kill, deadline, profile.silence_seconds, space.excess)
+    try:
+        yield watchdog
+    except Exception as failure:
+        found = watchdog.failure or mapped(failure, session.stderr)
+        if found is failure:
+            raise
+        raise found from failure
+    finally:
+        watchdog.stop()
 
 
 def _options(

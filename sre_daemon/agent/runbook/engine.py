@@ -18,7 +18,7 @@ from sre_daemon.errors import (
     ToolError,
     ToolServerUnavailable,
 )
-from sre_daemon.toolclient import ToolResult, ToolServer, ToolSession, open_session, single
+from sre_daemon.toolclient import OpenTools, ToolResult, ToolSession, single
 
 ENGINE = "runbook"
 
@@ -30,10 +30,10 @@ class RunbookInvestigator:
     model = ""
 
     def __init__(
-        self, runbooks: Sequence[Runbook], server: ToolServer, clock: Clock | None = None
+        self, runbooks: Sequence[Runbook], tools: OpenTools, clock: Clock | None = None
     ) -> None:
         self._runbooks = runbooks
-        self._server = server
+        self._tools = tools
         self._clock = clock or SystemClock()
 
     async def investigate(self, request: Request, on_step: OnStep) -> Report:
@@ -70,7 +70,7 @@ class RunbookInvestigator:
 
         try:
             async with (
-                open_session(self._server) as session,
+                self._tools() as session,
                 asyncio.timeout(seconds),
                 asyncio.TaskGroup() as group,
             ):
