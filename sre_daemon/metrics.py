@@ -35,6 +35,20 @@ TOOLS = (
     "other",
 )
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+ALERT_ACTIONS = (
+    "opened",
+    "joined",
+    "refreshed",
+    "resolved",
+    "resolved_first",
+    "recurred",
+    "reopened",
+    "suspect",
+    "late_copy",
+    "unknown_resolved",
+    "heartbeat",
+    "rejected",
+)
 FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -126,17 +140,7 @@ class Metrics:
         self.alerts = self._counter(
             "alerts_total",
             "Alerts by what correlation did with them.",
-            action=(
-                "opened",
-                "joined",
-                "refreshed",
-                "resolved",
-                "recurred",
-                "suspect",
-                "unknown_resolved",
-                "heartbeat",
-                "rejected",
-            ),
+            action=ALERT_ACTIONS,
         )
         self.reconciliations = self._counter(
             "reconciliations_total",

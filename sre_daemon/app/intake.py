@@ -29,7 +29,9 @@ def _rules(settings: Settings) -> Rules:
         debounce=known.debounce,
         storm=known.storm,
         flaps=known.flaps,
+        flap_window=known.flap_window,
         late=known.late,
+        aftermath=known.aftermath,
         watchdog=settings.watchdog.alertname,
     )
 
@@ -54,7 +56,7 @@ async def start_intake(
     intake = Intake(
         store,
         rules,
-        base.observer.firing,
+        base.observer.still_firing,
         known.receiver.max_pending,
         base.metrics,
         Signals(
@@ -80,7 +82,7 @@ async def start_intake(
     ]
     if reconcilers:
         schedule.every("reconcile", known.reconcile.interval, lambda: _all(reconcilers))
-    schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, clock))
+    schedule.every("sweep", SWEEP, Sweep(store, known.correlation.linger, rules, clock))
     keep = known.retention
     schedule.every("retention", HOUR, Retention(store, keep.notifications, keep.incidents, clock))
     heartbeat = Heartbeat(store, people.notifier, known.watchdog.stale_after, clock)

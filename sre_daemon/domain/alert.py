@@ -43,17 +43,26 @@ CLAIMS: Mapping[str, Severity] = {
 }
 
 
+def canonical(labels: Mapping[str, str]) -> str:
+    """A label set as JSON, the same for the same labels in whatever order."""
+    try:
+        return orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # a lone surrogate, or a mapping that is no dictionary
+        return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"))
+
+
 def identity(tenant: str, labels: Mapping[str, str]) -> str:
     """The identity of an alert: its tenant and full label set, hashed (64 hex digits).
 
     Alertmanager's fingerprint is not used: 64 bits of FNV can be made to collide, and label
     values are chosen by whoever writes the series.
     """
-    try:
-        canonical = orjson.dumps([tenant, dict(labels)], option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # a lone surrogate
-        canonical = json.dumps([tenant, dict(labels)], sort_keys=True).encode()
-    return hashlib.sha256(canonical).hexdigest()
+    return _identity(tenant, canonical(labels))
+
+
+def _identity(tenant: str, labels: str) -> str:
+    whole = b"[" + orjson.dumps(tenant) + b"," + labels.encode() + b"]"
+    return hashlib.sha256(whole).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +81,15 @@ class Alert:
     generator_url: str = ""
     fingerprint: str = ""
     tenant: str = "default"
+    canonical: str = field(init=False, repr=False, compare=False)
+    """The labels as they are hashed, and as they are stored."""
     identity: str = field(init=False)
     """See `identity()`; computed once, because everything is looked up by it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "identity", identity(self.tenant, self.labels))
+        labels = canonical(self.labels)
+        object.__setattr__(self, "canonical", labels)
+        object.__setattr__(self, "identity", _identity(self.tenant, labels))
 
     @property
     def name(self) -> str:

@@ -56,6 +56,22 @@ class Incident:
         return count if isinstance(count, int) else 0
 
     @property
+    def flapping(self) -> bool:
+        """Whether it comes and goes too often for anything but a person."""
+        return self.data.get("flapping") is True
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether nobody could tell if its alert really fires."""
+        return self.data.get("doubtful") is True
+
+    @property
+    def aftermath(self) -> str:
+        """The incident whose repair changed what its alerts are about, a moment before they fired."""
+        after = self.data.get("aftermath")
+        return after if isinstance(after, str) else ""
+
+    @property
     def storm(self) -> bool:
         """Whether it stands for alerts that were too many to be told apart."""
         return self.data.get("storm") is True

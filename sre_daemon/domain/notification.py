@@ -1,11 +1,20 @@
 """A notification: what one webhook request said, parsed, together with its bytes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from sre_daemon.domain.alert import Alert, identity
 from sre_daemon.domain.sender import Sender
+
+
+class Certainty(StrEnum):
+    """Whether what a notification says can be taken for the truth of now."""
+
+    SAID = "said"  # a firing in it may be a late copy
+    VERIFIED = "verified"  # looked up at the source just now
+    DOUBTFUL = "doubtful"  # there was nobody to ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +22,8 @@ class Notification:
     """One accepted webhook body, and whose token came with it.
 
     `rejected` has one sentence for each alert of the body that could not be used; the body keeps
-    them. `truncated` is how many alerts Alertmanager left out of this notification. `verified`
-    means that what it says was looked up at the source just now, so that a firing in it cannot
-    be a late copy. An empty `body` is stored already.
+    them. `truncated` is how many alerts Alertmanager left out of this notification. An empty
+    `body` is stored already.
     """
 
     body: bytes
@@ -28,7 +36,7 @@ class Notification:
     token_id: str = ""
     rejected: Sequence[str] = ()
     truncated: int = 0
-    verified: bool = False
+    certainty: Certainty = Certainty.SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,10 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class StoredAlert:
-    """An alert episode as the store knows it: the last report of it, and its incident."""
+    """An alert episode as the store knows it: the last report of it, and its incident.
+
+    Without an incident it was over before anybody heard of it. `id` is the store's, 0 for a new one.
+    """
 
     alert: Alert
     incident_id: str
@@ -52,6 +63,7 @@ class StoredAlert:
     last_seen: datetime
     reports: int
     open: bool
+    id: int = field(default=0, compare=False)
 
 
 def correlation_key(notification: Notification, alert: Alert, labels: Sequence[str] = ()) -> str:

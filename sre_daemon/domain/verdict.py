@@ -73,10 +73,13 @@ class Reason(StrEnum):
     PROVEN = "proven"
     NOT_PROVEN = "not_proven"
     CLEARED = "cleared"
+    RECONCILED = "reconciled"
     RECURRED = "recurred"
     WRITTEN = "written"
     STANDING = "standing"
     FLAPPING = "flapping"
+    DOUBTFUL = "doubtful"
+    AFTERMATH = "aftermath"
     STORM = "storm"
     QUIET = "quiet"
     TAKEN_OVER = "taken_over"
@@ -132,10 +135,13 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.PROVEN: "The alert and the policy's queries proved the repair.",
         Reason.NOT_PROVEN: "The repair was not proven in time.",
         Reason.CLEARED: "The alert stopped by itself.",
+        Reason.RECONCILED: "No Alertmanager has any of its alerts any more.",
         Reason.RECURRED: "The alert fired again.",
         Reason.WRITTEN: "The post-mortem is written.",
         Reason.STANDING: "The alert came back; the answer of the first investigation stands.",
         Reason.FLAPPING: "The alert comes and goes; another repair would not be worth more.",
+        Reason.DOUBTFUL: "Nobody can tell whether the alert fires or is a late copy of one that is over.",
+        Reason.AFTERMATH: "The alert began right after a repair changed what it is about.",
         Reason.STORM: "Too many alerts at once to look at each of them.",
         Reason.QUIET: "None of its alerts fires any more.",
         Reason.TAKEN_OVER: "A person took the incident over.",

@@ -13,13 +13,13 @@ from datetime import datetime
 import structlog
 
 from sre_daemon.domain.alert import Alert
-from sre_daemon.domain.notification import Notification, Unreadable
-from sre_daemon.errors import StoreError, StoreUnavailable, TargetUnavailable
+from sre_daemon.domain.notification import Certainty, Notification, Unreadable
+from sre_daemon.errors import StoreError, StoreUnavailable
 from sre_daemon.intake.backlog import Backlog, Entry
 from sre_daemon.intake.correlate import Correlator
 from sre_daemon.intake.rules import Rules
-from sre_daemon.metrics import Metrics
-from sre_daemon.store.base import Known, Store, Writes
+from sre_daemon.metrics import ALERT_ACTIONS, Metrics
+from sre_daemon.store.base import Horizon, Known, Store, Suspect, Writes
 from sre_daemon.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,8 @@ log = structlog.get_logger(__name__)
 # Alertmanager waits at least 10 s for an answer; a commit takes milliseconds.
 PATIENCE = 2.0
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-IsFiring = Callable[[Sequence[Alert]], Awaitable[Sequence[Alert]]]
+# By identity; None when nobody can tell.
+StillFiring = Callable[[Sequence[Alert]], Awaitable[Mapping[str, bool | None]]]
 
 
 def make_id(at: datetime) -> str:
@@ -62,16 +63,18 @@ class Intake:
         self,
         store: Store,
         rules: Rules,
-        is_firing: IsFiring,
+        still_firing: StillFiring,
         max_pending: int,
         metrics: Metrics,
         signals: Signals,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self._store = store
         self._correlator = Correlator(rules, make_id)
-        self._is_firing = is_firing
-        self._backlog = Backlog(max_pending, PATIENCE)
-        self._metrics = metrics
+        self._still_firing = still_firing
+        self._backlog = Backlog(max_pending, patience)
+        self._actions = {action: metrics.alerts.labels(action) for action in ALERT_ACTIONS}
         self._signals = signals
         self._tasks = Tasks()
         self._open = False
@@ -120,9 +123,7 @@ class Intake:
         Raises:
             StoreUnavailable: it is not stored.
         """
-        actions = await self._write([notification])
-        self._signals.stored()
-        return actions
+        return (await self._write([notification])).actions
 
     async def _commit_loop(self) -> None:
         while True:
@@ -146,7 +147,6 @@ class Intake:
                 await self._quarantine(batch[0])
         else:
             _answer(batch, None)
-            self._signals.stored()
 
     async def _quarantine(self, entry: Entry) -> None:
         """Keep the bytes of what correlation cannot digest: an error of ours, not of the sender's."""
@@ -155,40 +155,47 @@ class Intake:
         except StoreUnavailable as failure:
             entry.say(failure)
             return
-        self._metrics.alerts.labels("rejected").inc(len(entry.notification.alerts))
+        self._actions["rejected"].inc(len(entry.notification.alerts))
         entry.say(None)
 
-    async def _write(self, notifications: Sequence[Notification]) -> Mapping[str, int]:
+    async def _write(self, notifications: Sequence[Notification]) -> Writes:
         if any(item.truncated for item in notifications):
             # What was left out can only be found by looking.
             self._signals.doubt()
-        actions = await self._store.accept(notifications, self._correlator)
-        for action, count in actions.items():
-            self._metrics.alerts.labels(action).inc(count)
-        if actions.get("suspect"):
-            self._tasks.spawn("suspects", self._look_at(notifications))
-        return actions
+        writes = await self._store.accept(notifications, self._correlator)
+        for action, count in writes.actions.items():
+            self._actions[action].inc(count)
+        if writes.suspects:
+            self._tasks.spawn("suspects", self._look_at(writes.suspects))
+        if writes.opened or writes.updated:
+            self._signals.stored()
+        return writes
 
-    async def _look_at(self, suspects: Sequence[Notification]) -> None:
-        """A firing that may be a late copy: Prometheus knows. When it cannot say, it counts as real."""
-        alerts = [alert for item in suspects for alert in item.alerts if alert.firing]
-        try:
-            firing = await self._is_firing(alerts)
-        except TargetUnavailable as failure:
-            log.warning("cannot tell late copies from new alerts", error=failure.reason)
-            firing = alerts
-        confirmed = frozenset(alert.identity for alert in firing)
-        again = [
+    async def _look_at(self, suspects: Sequence[Suspect]) -> None:
+        """Firings that may be late copies: whoever knows is asked."""
+        known = await self._still_firing([suspect.alert for suspect in suspects])
+        again = []
+        for suspect in suspects:
+            fires = known.get(suspect.alert.identity)
+            if fires is False:
+                self._actions["late_copy"].inc()
+                continue
+            certainty = Certainty.VERIFIED if fires else Certainty.DOUBTFUL
             # The bytes are stored already.
-            replace(item, body=b"", rejected=(), alerts=tuple(kept), verified=True)
-            for item in suspects
-            if (kept := [a for a in item.alerts if a.firing and a.identity in confirmed])
-        ]
+            again.append(
+                replace(
+                    suspect.notification,
+                    body=b"",
+                    rejected=(),
+                    truncated=0,
+                    alerts=(suspect.alert,),
+                    certainty=certainty,
+                )
+            )
         if not again:
             return
         try:
             await self._write(again)
-            self._signals.stored()
         except StoreError as failure:
             # Alertmanager repeats what fires; nothing was acknowledged that is not stored.
             log.error("re-fired alerts not opened", error=failure.reason)
@@ -196,6 +203,8 @@ class Intake:
 
 class _Nothing:
     """Keeps the bytes and changes nothing."""
+
+    horizon = Horizon()
 
     def keys(self, _: Sequence[Notification]) -> Collection[str]:
         """See Correlation."""

@@ -17,7 +17,7 @@ import structlog
 from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Alert, AlertStatus
 from sre_daemon.domain.level import Level
-from sre_daemon.domain.notification import Notification, StoredAlert
+from sre_daemon.domain.notification import Certainty, Notification, StoredAlert
 from sre_daemon.errors import StoreUnavailable, TargetUnavailable
 from sre_daemon.metrics import Metrics
 from sre_daemon.settings.intake import ReconcileSettings
@@ -151,7 +151,7 @@ class Reconciler:
                 group_key="",
                 receiver="",
                 alerts=tuple(alerts),
-                verified=True,
+                certainty=Certainty.VERIFIED,
             )
         )
 

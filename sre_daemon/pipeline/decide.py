@@ -126,10 +126,9 @@ class Decide:
         diagnosis = wire.diagnosis_from_json(incident.data.get("diagnosis"))
         if diagnosis is None:
             return Escalate(Reason.INCONCLUSIVE, "there is no diagnosis to decide about")
-        if incident.recurrences >= self._patience.flaps:
-            return Escalate(
-                Reason.FLAPPING, f"it came back {incident.recurrences} times; it needs a person"
-            )
+        beyond = self._beyond_repair(incident)
+        if beyond is not None:
+            return beyond
         case = await self._case(incident, diagnosis)
         verdict = case.verdict
         self._metrics.verdicts.labels(verdict.policy, verdict.decision, verdict.reason).inc()
@@ -152,6 +151,18 @@ class Decide:
                 return await self._ask(case, case.rule, seen)
             case Decision.SHADOW:
                 return self._watch(case, seen)
+
+    def _beyond_repair(self, incident: Incident) -> Escalate | None:
+        """What no policy needs to be asked about."""
+        if incident.flapping or incident.recurrences >= self._patience.flaps:
+            return Escalate(
+                Reason.FLAPPING, f"it came back {incident.recurrences} times; it needs a person"
+            )
+        if incident.aftermath:
+            return Escalate(
+                Reason.AFTERMATH, f"it follows the repair of {incident.aftermath}; no second one"
+            )
+        return None
 
     async def _case(self, incident: Incident, diagnosis: Diagnosis) -> Case:
         now = self._clock.now()

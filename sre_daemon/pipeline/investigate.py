@@ -8,7 +8,7 @@ from typing import Protocol
 from sre_daemon.agent.base import Investigator, OnStep, Report, Request
 from sre_daemon.agent.bounds import Bounds
 from sre_daemon.clock import Clock
-from sre_daemon.domain.alert import Alert
+from sre_daemon.domain.alert import Alert, Severity
 from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
@@ -75,6 +75,8 @@ class Investigate:
         alerts = await self._store.alerts(incident.id)
         if incident.storm:
             return Escalate(Reason.STORM, _storm(alerts))
+        if incident.flapping:
+            return Escalate(Reason.FLAPPING, REASONS[Reason.FLAPPING])
         run = Run(
             id=f"{incident.id}-r{secrets.token_hex(3)}",
             incident_id=incident.id,
@@ -144,6 +146,8 @@ class Investigate:
 
 def _standing(incident: Incident) -> Outcome | None:
     """The answer to what came back: no second investigation buys more than the first one."""
+    if incident.doubtful:
+        return Escalate(Reason.DOUBTFUL, REASONS[Reason.DOUBTFUL])
     diagnosis = wire.diagnosis_from_json(incident.data.get("diagnosis"))
     if incident.recurrences == 0 or diagnosis is None:
         return None
@@ -153,10 +157,16 @@ def _standing(incident: Incident) -> Outcome | None:
 
 
 def _storm(alerts: Sequence[StoredAlert]) -> str:
-    """What a person must know of a storm first: how many, and of what."""
-    names = Counter(item.alert.name for item in alerts if item.open)
-    most = ", ".join(f"{count} {name}" for name, count in names.most_common(STORM_NAMES))
-    return f"{names.total()} alerts of {len(names)} names at once: {most}"
+    """What a person must know of a storm first: how many, of what, and which of it is critical."""
+    open_now = [item.alert for item in alerts if item.open]
+    names = Counter(alert.name for alert in open_now)
+    critical = Counter(alert.name for alert in open_now if alert.severity is Severity.CRITICAL)
+    said = f"{names.total()} alerts of {len(names)} names at once: {_most(names)}"
+    return f"{said}; critical: {_most(critical)}" if critical else said
+
+
+def _most(names: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in names.most_common(STORM_NAMES))
 
 
 def _sentence(diagnosis: Diagnosis) -> str:

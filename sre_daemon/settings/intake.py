@@ -30,11 +30,17 @@ class CorrelationSettings(Group):
     linger: Duration = timedelta(minutes=5)
     """A resolved incident is closed after this time; an alert that comes back before reopens it."""
     storm: int = Field(default=25, ge=1)
-    """With this many incidents waiting, new ones become members of one storm."""
+    """With this many incidents waiting, or opened within a minute, new ones become members of one
+    storm."""
     flaps: int = Field(default=3, ge=1)
-    """An incident that came back this often is flapping: it stays with a person until it is quiet."""
+    """An alert with this many episodes within `flap_window`, or an incident that came back this
+    often, is flapping: it is not repaired, and stays with a person until it is quiet."""
+    flap_window: Duration = timedelta(minutes=30)
+    """How far back episodes are counted, and how long what flapped must be quiet."""
     late: Duration = timedelta(minutes=6)
     """How long after a resolution a firing with an old start may be a late copy of another peer."""
+    aftermath: Duration = timedelta(minutes=10)
+    """How long after a repair a new alert about what it changed belongs to it and starts none."""
 
 
 class ReconcileSettings(Group):

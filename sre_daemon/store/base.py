@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from sre_daemon.domain.alert import Alert
 from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
@@ -24,39 +25,66 @@ WATCHDOG = "watchdog"
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far back a decision looks: to incidents opened, and to what repairs have touched."""
+
+    opened: timedelta = timedelta()
+    touched: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows about the alerts of some notifications, read in the same transaction.
 
-    `episodes`: the newest episode of each identity, open or closed. `incidents`: the open
-    incidents by correlation key, and those that the episodes belong to, by id in `by_id`.
-    `open_alerts`: how many episodes of each of these incidents are open. `waiting`: how many
-    incidents nobody has taken up yet.
+    `episodes`: the newest remembered episode of each identity, open or ended not long ago; `begun`:
+    when the remembered ones of an identity began. `incidents`: the open incidents by correlation
+    key, and those that the episodes belong to, by id in `by_id`. `open_alerts`: how many episodes
+    are open, of each incident that one of the resolved alerts belongs to. `pressing`: how many
+    incidents nobody has taken up yet, or were opened within the horizon. `touched`: the services
+    that repairs have touched within the horizon, and their incidents.
     """
 
     episodes: Mapping[str, StoredAlert] = field(default_factory=dict)
+    begun: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     by_id: Mapping[str, Incident] = field(default_factory=dict)
     open_alerts: Mapping[str, int] = field(default_factory=dict)
-    waiting: int = 0
+    pressing: int = 0
+    touched: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A firing that may be a late copy of one that is over, and what said it."""
+
+    notification: Notification
+    alert: Alert
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
     """What a set of notifications changes: decided purely, written in the same transaction.
 
-    `heartbeat` is when the Watchdog alert was last seen.
+    `episodes` with an id are changed, others are added. `suspects` are not written: they have to be
+    looked at. `heartbeat` is when the Watchdog alert was last seen.
     """
 
     opened: Sequence[Incident] = ()
     updated: Sequence[Incident] = ()
     episodes: Sequence[StoredAlert] = ()
     events: Sequence[TimelineEvent] = ()
-    actions: Mapping[str, int] | None = None
+    actions: Mapping[str, int] = field(default_factory=dict)
+    suspects: Sequence[Suspect] = ()
     heartbeat: datetime | None = None
 
 
 class Correlation(Protocol):
     """Decides what notifications change: pure, and asked again when a transaction is."""
+
+    @property
+    def horizon(self) -> Horizon:
+        """What it must know about."""
+        ...
 
     def keys(self, notifications: Sequence[Notification]) -> Collection[str]:
         """The correlation keys of incidents that it must know about."""
@@ -110,8 +138,8 @@ class Store(Protocol):
     # --- intake
     async def accept(
         self, notifications: Sequence[Notification], correlation: Correlation
-    ) -> Mapping[str, int]:
-        """Store the bytes, apply what `correlation` decides; returns alerts counted by action."""
+    ) -> Writes:
+        """Store the bytes, apply what `correlation` decides, and return it."""
         ...
 
     async def notifications(
@@ -195,6 +223,14 @@ class Store(Protocol):
 
     async def episodes(self, open_only: bool = True) -> list[StoredAlert]:
         """All (open) alert episodes."""
+        ...
+
+    async def quiet(self, before: datetime, limit: int) -> list[Incident]:
+        """Escalated incidents, oldest first, of which nothing fires, or was heard after `before`."""
+        ...
+
+    async def forget_endings(self, before: datetime) -> int:
+        """Episodes that ended before this say nothing about the next report any more; how many."""
         ...
 
     async def totals(self) -> Totals:

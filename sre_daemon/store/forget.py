@@ -22,6 +22,7 @@ def forget(
     oldest = select(n.id).order_by(n.id).limit(limit)
     old = n.id.in_(oldest) & (n.received_at < rows.number(notifications))
     gone = connection.execute(delete(t.notifications).where(old)).rowcount
+    gone += _forget_endings_of_the_unknown(connection, rows.number(incidents), limit)
     d = t.deliveries.c
     told = (d.incident_id == "") & (d.created_at < rows.number(incidents)) & (d.state != "waiting")
     connection.execute(delete(t.deliveries).where(told))
@@ -32,6 +33,13 @@ def forget(
         _delete(connection, ids)
         set_switch(connection, FORGOTTEN, str(forgotten(connection) + len(ids)), at)
     return gone + len(ids)
+
+
+def _forget_endings_of_the_unknown(connection: Connection, before: int, limit: int) -> int:
+    """Those that belong to no incident and are as old as one that is deleted."""
+    e = t.episodes.c
+    old = select(e.id).where(e.incident_id.is_(None), e.last_seen < before).limit(limit)
+    return connection.execute(delete(t.episodes).where(e.id.in_(old))).rowcount
 
 
 def forgotten(connection: Connection) -> int:

@@ -49,15 +49,17 @@ def maybe_moment(value: int | None) -> datetime | None:
 def dump(value: object) -> str:
     """JSON text that every database can keep, whatever the value holds."""
     try:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
-        # A lone surrogate, an integer of more than 64 bits, a key that is no text.
-        return json.dumps(value, separators=(",", ":"), sort_keys=True)
-    return text
+        # A lone surrogate, an integer of more than 64 bits, a key that is no text: the blank says
+        # that the fast parser would read it as something else.
+        return " " + json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def undump(text: str) -> Any:
     """What `dump` wrote."""
+    if text.startswith(" "):
+        return json.loads(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -73,19 +75,32 @@ def clean(text: str) -> str:
     )
 
 
-def notification_values(item: Notification) -> Values:
-    """For the table of raw notifications."""
-    return {
-        "received_at": number(item.received_at),
-        "tenant": item.tenant,
-        "token_id": item.token_id,
-        "peer": item.peer,
-        "group_key": clean(item.group_key),
-        "receiver": clean(item.receiver),
-        "truncated": item.truncated,
-        "rejected": dump(list(item.rejected)),
-        "body": item.body,
-    }
+NOTIFICATION = (
+    "received_at",
+    "tenant",
+    "token_id",
+    "peer",
+    "group_key",
+    "receiver",
+    "truncated",
+    "rejected",
+    "body",
+)
+
+
+def notification_row(item: Notification) -> tuple[Any, ...]:
+    """For the table of raw notifications, in the order of NOTIFICATION."""
+    return (
+        number(item.received_at),
+        item.tenant,
+        item.token_id,
+        item.peer,
+        clean(item.group_key),
+        clean(item.receiver),
+        item.truncated,
+        dump(list(item.rejected)) if item.rejected else "[]",
+        item.body,
+    )
 
 
 def notification(row: Row[Any]) -> Notification:
@@ -157,25 +172,47 @@ def incident(row: Row[Any]) -> Incident:
     )
 
 
-def episode_values(item: StoredAlert) -> Values:
-    """For the table of episodes."""
+EPISODE = (
+    "id",
+    "identity",
+    "incident_id",
+    "tenant",
+    "status",
+    "labels",
+    "annotations",
+    "generator_url",
+    "fingerprint",
+    "starts_at",
+    "ends_at",
+    "first_seen",
+    "last_seen",
+    "reports",
+    "open",
+    "ended_lately",
+)
+
+
+def episode_row(item: StoredAlert) -> tuple[Any, ...]:
+    """For the table of episodes, in the order of EPISODE."""
     alert = item.alert
-    return {
-        "identity": alert.identity,
-        "incident_id": item.incident_id,
-        "tenant": alert.tenant,
-        "status": alert.status.value,
-        "labels": dump(dict(alert.labels)),
-        "annotations": dump(dict(alert.annotations)),
-        "generator_url": clean(alert.generator_url),
-        "fingerprint": clean(alert.fingerprint),
-        "starts_at": number(alert.starts_at),
-        "ends_at": maybe_number(alert.ends_at),
-        "first_seen": number(item.first_seen),
-        "last_seen": number(item.last_seen),
-        "reports": item.reports,
-        "open": item.open,
-    }
+    return (
+        item.id,
+        alert.identity,
+        item.incident_id or None,
+        alert.tenant,
+        alert.status.value,
+        alert.canonical,
+        dump(dict(alert.annotations)),
+        clean(alert.generator_url),
+        clean(alert.fingerprint),
+        number(alert.starts_at),
+        maybe_number(alert.ends_at),
+        number(item.first_seen),
+        number(item.last_seen),
+        item.reports,
+        item.open,
+        not item.open,
+    )
 
 
 def episode(row: Row[Any]) -> StoredAlert:
@@ -192,23 +229,27 @@ def episode(row: Row[Any]) -> StoredAlert:
     )
     return StoredAlert(
         alert=alert,
-        incident_id=row.incident_id,
+        incident_id=row.incident_id or "",
         first_seen=moment(row.first_seen),
         last_seen=moment(row.last_seen),
         reports=row.reports,
         open=bool(row.open),
+        id=row.id,
     )
 
 
-def event_values(event: TimelineEvent) -> Values:
-    """For the timeline, without secrets; its `seq` is given by the table."""
-    return {
-        "incident_id": event.incident_id,
-        "at": number(event.at),
-        "kind": event.kind.value,
-        "summary": clean(redaction.hide(event.summary)),
-        "data": dump(redaction.data(event.data)),
-    }
+EVENT = ("incident_id", "at", "kind", "summary", "data")
+
+
+def event_row(event: TimelineEvent) -> tuple[Any, ...]:
+    """For the timeline, in the order of EVENT and without secrets; its `seq` is given by the table."""
+    return (
+        event.incident_id,
+        number(event.at),
+        event.kind.value,
+        clean(redaction.hide(event.summary)),
+        dump(redaction.data(event.data)),
+    )
 
 
 def event(row: Row[Any]) -> TimelineEvent:

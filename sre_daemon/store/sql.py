@@ -19,8 +19,9 @@ from sre_daemon.store import approvals, rows
 from sre_daemon.store import effects as known_effects
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import accept, add_events, set_switch
-from sre_daemon.store.base import Acted, Correlation, Totals
+from sre_daemon.store.base import Acted, Correlation, Totals, Writes
 from sre_daemon.store.database import Database
+from sre_daemon.store.endings import forget_endings, quiet
 from sre_daemon.store.forget import forget
 from sre_daemon.store.totals import totals
 from sre_daemon.store.turns import Turn, take
@@ -52,14 +53,15 @@ class SqlStore:
     # --- intake
     async def accept(
         self, notifications: Sequence[Notification], correlation: Correlation
-    ) -> Mapping[str, int]:
+    ) -> Writes:
         """See Store."""
 
-        def work(connection: Connection) -> Mapping[str, int]:
+        def work(connection: Connection) -> Writes:
             self._database.in_turn(connection)
-            actions = accept(connection, notifications, correlation)
-            self._database.announce(connection)
-            return actions
+            writes = accept(connection, notifications, correlation)
+            if writes.opened or writes.updated:  # nothing else can be worked on
+                self._database.announce(connection)
+            return writes
 
         return await self._database.write(work)
 
@@ -234,6 +236,14 @@ class SqlStore:
         if open_only:
             wanted = wanted.where(t.episodes.c.open)
         return [rows.episode(row) for row in await self._all(wanted)]
+
+    async def quiet(self, before: datetime, limit: int) -> list[Incident]:
+        """See Store."""
+        return await self._database.read(lambda c: quiet(c, before, limit))
+
+    async def forget_endings(self, before: datetime) -> int:
+        """See Store."""
+        return await self._database.write(lambda c: forget_endings(c, before))
 
     async def totals(self) -> Totals:
         """See Store."""

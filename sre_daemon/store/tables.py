@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -100,7 +101,7 @@ episodes = Table(
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("identity", Text, nullable=False),
-    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("incident_id", Text, ForeignKey("incidents.id")),
     Column("tenant", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("labels", Text, nullable=False),
@@ -113,6 +114,7 @@ episodes = Table(
     Column("last_seen", BigInteger, nullable=False),
     Column("reports", Integer, nullable=False),
     Column("open", Boolean, nullable=False),
+    Column("ended_lately", Boolean, nullable=False, server_default=false()),
 )
 Index(
     "one_open_episode_per_alert",
@@ -121,7 +123,13 @@ Index(
     sqlite_where=text("open"),
     postgresql_where=text("open"),
 )
-Index("episodes_by_identity", episodes.c.identity, episodes.c.first_seen, unique=True)
+# Only what correlation looks at: its size, and so its cost, does not grow with the history.
+Index(
+    "episodes_ended_lately",
+    episodes.c.identity,
+    sqlite_where=text("ended_lately"),
+    postgresql_where=text("ended_lately"),
+)
 Index("episodes_by_incident", episodes.c.incident_id)
 
 events = Table(

@@ -20,7 +20,7 @@ from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
 from sre_daemon.domain.sender import Sender
 from sre_daemon.errors import StoreConflict
-from sre_daemon.store.base import WATCHDOG, Known, Store, Writes
+from sre_daemon.store.base import WATCHDOG, Horizon, Known, Store, Writes
 from sre_daemon.store.unreadable import KEPT
 from tests.support.clock import START
 from tests.support.correlation import Deciding, fixed, fixed_writes
@@ -73,7 +73,7 @@ async def given(
     return opened
 
 
-async def known(store: Store, *notifications: Notification) -> Known:
+async def known(store: Store, *notifications: Notification, **horizon: timedelta) -> Known:
     """What correlation is told about these notifications."""
     told: list[Known] = []
 
@@ -81,7 +81,9 @@ async def known(store: Store, *notifications: Notification) -> Known:
         told.append(known)
         return Writes()
 
-    await store.accept(notifications, Deciding(listen))
+    asking = Deciding(listen)
+    asking.horizon = Horizon(**horizon)
+    await store.accept(notifications, asking)
     return told[0]
 
 
@@ -117,11 +119,11 @@ async def st01_accepted_writes_are_read_back_equal(store: Store) -> None:
     )
     seen = replace(episode(1, one), reports=7, last_seen=later(9))
     event = TimelineEvent(one.id, later(1), Kind.ALERT, "fires", {"status": "firing"})
-    actions = await store.accept(
+    written = await store.accept(
         [notification(seen.alert)],
         fixed_writes(Writes([one], (), [seen], [event], {"opened": 1})),
     )
-    assert actions == {"opened": 1}
+    assert written.actions == {"opened": 1}
     assert await store.incident(one.id) == one
     assert await store.alerts(one.id) == [seen]
     timeline = await store.timeline(one.id)
@@ -171,14 +173,47 @@ async def st04_correlation_is_told_what_belongs_to_its_alerts(store: Store) -> N
     assert told.episodes == {mine.identity: stored[1]}
     assert told.incidents == {one.key: one}
     assert told.by_id == {one.id: one, stranger.id: stranger}
-    assert told.open_alerts == {one.id: 1, stranger.id: 1}
+    assert told.open_alerts == {}
+    assert told.begun == {mine.identity: [START, later(1)]}
+
+
+async def st041_a_resolution_is_told_how_many_others_fire(store: Store) -> None:
+    one, two = numbered(1), numbered(2)
+    mine = [episode(n, one) for n in range(3)]
+    await given(store, one, two, episodes=[*mine, episode(7, two), episode(8, one, is_open=False)])
+    over = replace(mine[0].alert, status=AlertStatus.RESOLVED)
+    assert (await known(store, notification(over))).open_alerts == {one.id: 3}
+
+
+async def st042_what_ended_long_ago_is_not_remembered(store: Store) -> None:
+    one = numbered(1)
+    ended = [replace(episode(n, one, is_open=False), last_seen=later(n)) for n in range(3)]
+    await given(store, one, episodes=[*ended, replace(episode(9, one), last_seen=START)])
+    assert await store.forget_endings(later(2)) == 2
+    assert await store.forget_endings(later(2)) == 0
+    asked = notification(*(item.alert for item in ended), episode(9, one).alert)
+    told = await known(store, asked)
+    assert told.episodes.keys() == {ended[2].alert.identity, episode(9, one).alert.identity}
+    assert len(await store.episodes(open_only=False)) == 4
+
+
+async def st043_what_a_repair_touched_is_known_for_a_while(store: Store) -> None:
+    one = await planned(store, numbered(1, State.REMEDIATING))
+    two = await planned(store, numbered(2, State.REMEDIATING))
+    for effect, at in ((one[-1], 10), (two[0], 20)):
+        await store.intend(effect.id, 1, ACTING, later(at))
+    told = await known(store, notification(alert(), at=later(60)), touched=timedelta(seconds=55))
+    assert told.touched == {"api-server": numbered(1).id}
+    assert numbered(1).id in told.by_id
+    told = await known(store, notification(alert(), at=later(60)), touched=timedelta(seconds=45))
+    assert told.touched == {}
 
 
 async def st05_nothing_is_told_about_strangers(store: Store) -> None:
     one = numbered(1)
     await given(store, one, episodes=[episode(1, one)])
     told = await known(store, notification(alert(n="2"), group="other"))
-    assert told == Known(waiting=1)
+    assert told == Known(pressing=1)
 
 
 async def st06_update_by_correlation_changes_what_it_decided(store: Store) -> None:
@@ -227,19 +262,19 @@ async def st09_closing_makes_room_for_the_next_incident(store: Store) -> None:
 
 async def st10_repeated_report_updates_the_open_episode(store: Store) -> None:
     one = numbered(1)
-    first = episode(1, one)
+    await given(store, one, episodes=[episode(1, one)])
+    (first,) = await store.episodes()
     again = replace(first, reports=2, last_seen=later(30))
-    await given(store, one, episodes=[first])
     await store.accept([], fixed_writes(Writes(episodes=[again])))
     assert await store.episodes(open_only=False) == [again]
 
 
 async def st11_new_firing_begins_a_new_episode(store: Store) -> None:
     one = numbered(1)
-    first = episode(1, one)
-    ended = replace(first, open=False, alert=replace(first.alert, status=AlertStatus.RESOLVED))
     second = episode(1, one, seen=60)
-    await given(store, one, episodes=[first])
+    await given(store, one, episodes=[episode(1, one)])
+    (first,) = await store.episodes()
+    ended = replace(first, open=False, alert=replace(first.alert, status=AlertStatus.RESOLVED))
     await store.accept([], fixed_writes(Writes(episodes=[ended])))
     assert await store.episodes() == []
     await store.accept([], fixed_writes(Writes(episodes=[second])))
@@ -250,17 +285,18 @@ async def st11_new_firing_begins_a_new_episode(store: Store) -> None:
 
 async def st12_end_and_new_firing_in_one_batch_are_both_kept(store: Store) -> None:
     one = numbered(1)
-    first, second = episode(1, one), episode(1, one, seen=60)
+    second = episode(1, one, seen=60)
+    await given(store, one, episodes=[episode(1, one)])
+    (first,) = await store.episodes()
     ended = replace(first, open=False, last_seen=later(50))
-    await given(store, one, episodes=[first])
     await store.accept([], fixed_writes(Writes(episodes=[ended, second])))
     assert await store.episodes(open_only=False) == [ended, second]
 
 
 async def st13_one_open_episode_per_alert(store: Store) -> None:
     one, two = numbered(1), numbered(2)
-    first = episode(1, one)
-    await given(store, one, two, episodes=[first])
+    await given(store, one, two, episodes=[episode(1, one)])
+    (first,) = await store.episodes()
     with pytest.raises(StoreConflict):
         await store.accept([], fixed(episodes=[episode(1, two, seen=1)]))
     assert await store.episodes() == [first]
@@ -276,6 +312,26 @@ async def st14_episodes_need_their_incident(store: Store) -> None:
     with pytest.raises(StoreConflict):
         await given(store, episodes=[episode(1, numbered(1))])
     assert await store.episodes(open_only=False) == []
+
+
+async def st141_what_was_over_before_it_was_heard_of_has_no_incident(store: Store) -> None:
+    over = replace(episode(1, numbered(1), is_open=False), incident_id="")
+    await store.accept([], fixed(episodes=[over]))
+    assert await store.episodes(open_only=False) == [over]
+    told = await known(store, notification(over.alert))
+    assert (told.episodes, told.by_id) == ({over.alert.identity: over}, {})
+    assert await store.forget(START, later(-1), 100, later(99)) == 0
+    assert await store.forget(START, later(1), 100, later(99)) == 1
+
+
+async def st142_an_episode_that_goes_on_may_find_another_incident(store: Store) -> None:
+    one, two = numbered(1, State.CLOSED), numbered(2)
+    await given(store, one, two, episodes=[episode(1, one, is_open=False)])
+    (over,) = await store.episodes(open_only=False)
+    on = replace(over, incident_id=two.id, open=True)
+    await store.accept([], fixed(episodes=[on]))
+    assert await store.episodes() == [on]
+    assert await store.alerts(one.id) == []
 
 
 async def st15_alerts_come_first_seen_first(store: Store) -> None:
@@ -326,6 +382,8 @@ async def st17_many_alerts_fit_in_one_batch(store: Store) -> None:
     await given(store, one, episodes=some)
     told = await known(store, notification(*alerts, group=""))
     assert told.episodes.keys() == {item.alert.identity for item in some}
+    over = [replace(item, status=AlertStatus.RESOLVED) for item in alerts]
+    told = await known(store, notification(*over, group=""))
     assert told.open_alerts == {one.id: len(some)}
 
 
@@ -1001,7 +1059,27 @@ async def st91_label_sets_are_not_shared_with_the_caller(store: Store) -> None:
 
 async def st92_correlation_knows_how_many_incidents_nobody_has_taken_up(store: Store) -> None:
     await given(store, numbered(1), numbered(2), numbered(3, State.INVESTIGATING))
-    assert (await known(store)).waiting == 2
+    new = numbered(4, State.ESCALATED, created_at=later(50))
+    await given(store, new, numbered(5, created_at=later(50)))
+    asked = notification(alert(), at=later(60))
+    assert (await known(store, asked)).pressing == 3
+    assert (await known(store, asked, opened=timedelta(seconds=11))).pressing == 4
+
+
+async def st921_what_nobody_hears_of_any_more_is_quiet(store: Store) -> None:
+    waits = [numbered(n, State.ESCALATED, updated_at=later(n)) for n in range(5)]
+    await given(
+        store,
+        *waits,
+        numbered(8, State.RESOLVED),
+        episodes=[
+            episode(1, waits[1]),
+            replace(episode(2, waits[2], is_open=False), last_seen=later(9)),
+            replace(episode(3, waits[3], is_open=False), last_seen=later(3)),
+        ],
+    )
+    assert [item.id for item in await store.quiet(later(3), 9)] == [waits[0].id, waits[3].id]
+    assert [item.id for item in await store.quiet(later(3), 1)] == [waits[0].id]
 
 
 async def st93_of_two_intakes_at_once_one_sees_what_the_other_wrote(store: Store) -> None:
@@ -1016,8 +1094,8 @@ async def st93_of_two_intakes_at_once_one_sees_what_the_other_wrote(store: Store
 
     said = [replace(notification(alert()), peer=str(number)) for number in range(12)]
     counts = await asyncio.gather(*(store.accept([item], Deciding(decide)) for item in said))
-    assert sum(count.get("opened", 0) for count in counts) == 1
-    assert sum(count.get("joined", 0) for count in counts) == 11
+    assert sum(count.actions.get("opened", 0) for count in counts) == 1
+    assert sum(count.actions.get("joined", 0) for count in counts) == 11
     assert len(await store.incidents()) == 1
 
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sre_daemon.errors import StoreConflict, StoreUnavailable, TargetUnavailable
+from sre_daemon.errors import StoreConflict, StoreUnavailable
+from sre_daemon.intake.backlog import MOST_ALERTS
 from sre_daemon.intake.receiver import Intake, Signals
 from sre_daemon.intake.rules import Rules
 from sre_daemon.metrics import Metrics
@@ -45,12 +46,10 @@ class Parts:
         self.store, self.intake, self.metrics = store, intake, metrics
         self.stored = asyncio.Event()
         self.doubts = 0
-        self.firing = []
+        self.fires = {}
 
-    async def is_firing(self, alerts):
-        if isinstance(self.firing, Exception):
-            raise self.firing
-        return [item for item in alerts if item.identity in self.firing]
+    async def still_firing(self, alerts):
+        return {item.identity: self.fires.get(item.identity, False) for item in alerts}
 
     def counted(self, action):
         return self.metrics.registry.get_sample_value("sre_daemon_alerts_total", {"action": action})
@@ -74,7 +73,7 @@ async def parts(tmp_path):
         found.doubts += 1
 
     found.intake = Intake(
-        store, Rules(), found.is_firing, 50, metrics, Signals(found.stored.set, doubt)
+        store, Rules(), found.still_firing, 50, metrics, Signals(found.stored.set, doubt)
     )
     await found.intake.start()
     yield found
@@ -181,13 +180,20 @@ async def test_what_was_left_out_is_looked_for(parts):
 # --- a firing that may be a late copy
 
 
-async def suspect(parts):
+async def until(holds):
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what is counted tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def suspect(parts, other=None):
     """An alert that fired, resolved, and now seems to fire with its old start."""
     at = START + timedelta(seconds=30)
     await parts.intake.accept(notification(alert(), body=b"1"))
     ended = alert(status="resolved", ends_at=at)
     await parts.intake.accept(notification(ended, at=at, body=b"2"))
-    late = notification(alert(), at=START + timedelta(seconds=40), body=b"3")
+    more = [other] if other is not None else []
+    late = notification(alert(), *more, at=START + timedelta(seconds=40), body=b"3")
     parts.stored.clear()
     await parts.intake.accept(late)
 
@@ -195,27 +201,87 @@ async def suspect(parts):
 async def opened_again(parts):
     async with asyncio.timeout(10):
         while True:
-            if await parts.store.episodes():
+            found = await parts.store.episodes()
+            if any("pod" not in item.alert.labels for item in found):
                 return
             await asyncio.sleep(0.01)
 
 
 async def test_a_late_copy_of_what_does_not_fire_opens_nothing(parts):
     await suspect(parts)
-    await parts.intake.stop()
+    await until(lambda: parts.counted("late_copy") == 1)
     assert await parts.store.episodes() == []
     assert parts.counted("suspect") == 1
 
 
-async def test_what_prometheus_has_firing_is_opened_and_stored_once(parts):
-    parts.firing = [alert().identity]
+async def test_what_still_fires_goes_on_as_the_same_episode(parts):
+    parts.fires = {alert().identity: True}
     await suspect(parts)
     await opened_again(parts)
     assert await parts.bodies() == [b"1", b"2", b"3"]
-    assert len(await parts.store.incidents()) == 1
+    (incident,) = await parts.store.incidents()
+    (episode,) = await parts.store.episodes(open_only=False)
+    assert (episode.open, episode.reports) == (True, 2)
+    assert not incident.doubtful
 
 
-async def test_what_nobody_can_tell_counts_as_real(parts):
-    parts.firing = TargetUnavailable("no answer")
+async def test_what_nobody_can_tell_is_opened_for_a_person(parts):
+    parts.fires = {alert().identity: None}
     await suspect(parts)
     await opened_again(parts)
+    (incident,) = await parts.store.incidents()
+    assert incident.doubtful
+
+
+async def test_only_the_suspect_is_looked_at_again(parts):
+    parts.fires = {alert().identity: True}
+    await suspect(parts, other=alert(pod="other"))
+    await opened_again(parts)
+    reports = {item.alert.labels.get("pod"): item.reports for item in await parts.store.episodes()}
+    assert reports == {None: 2, "other": 1}
+
+
+# --- how long an answer takes
+
+
+async def test_an_answer_that_takes_too_long_is_no_and_the_copy_changes_nothing(tmp_path):
+    store = Watched(SqliteDatabase(tmp_path / "store.sqlite3"))
+    await store.open()
+    store.gate = asyncio.Event()
+    parts = Parts(store, None, Metrics())
+    parts.intake = Intake(
+        store, Rules(), parts.still_firing, 50, Metrics(), Signals(lambda: None), patience=0.05
+    )
+    await parts.intake.start()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="too long"):
+            await parts.intake.accept(said(1))
+    store.gate.set()
+    await parts.intake.accept(said(1))
+    await parts.intake.stop()
+    assert len(await store.episodes()) == 1
+    assert (await store.episodes())[0].reports == 3
+    await store.close()
+
+
+async def test_a_commit_takes_no_more_than_its_share(parts):
+    parts.store.gate = asyncio.Event()
+    big = [alert(pod=str(n)) for n in range(MOST_ALERTS)]
+    sizes = []
+    first = asyncio.ensure_future(parts.intake.accept(said(0)))
+    await asyncio.sleep(0)
+    waiting = [
+        asyncio.ensure_future(parts.intake.accept(notification(*items, body=b"%d" % n)))
+        for n, items in enumerate(([alert(pod="a")], big, [alert(pod="b")], [alert(pod="c")]))
+    ]
+    take = parts.intake._backlog.take
+
+    async def watched():
+        batch = await take()
+        sizes.append([len(entry.notification.alerts) for entry in batch])
+        return batch
+
+    parts.intake._backlog.take = watched
+    parts.store.gate.set()
+    await asyncio.gather(first, *waiting)
+    assert sizes == [[1], [MOST_ALERTS], [1, 1]]

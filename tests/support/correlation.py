@@ -1,7 +1,7 @@
 """Correlations for tests of stores: what the real one would decide is given."""
 
 from sre_daemon.domain.notification import correlation_key
-from sre_daemon.store.base import Writes
+from sre_daemon.store.base import Horizon, Writes
 
 
 class Deciding:
@@ -9,6 +9,7 @@ class Deciding:
 
     def __init__(self, decide):
         self.decide = decide
+        self.horizon = Horizon()
 
     def keys(self, notifications):
         """The keys of the default correlation."""

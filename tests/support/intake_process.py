@@ -23,12 +23,12 @@ ALERT = (
 async def work(file, first, acknowledge):
     """Store until killed, a few at a time; `acknowledge` is given each number that is stored."""
 
-    async def is_firing(alerts):
-        return alerts
+    async def still_firing(alerts):
+        return {alert.identity: True for alert in alerts}
 
     store = SqlStore(SqliteDatabase(file))
     await store.open()
-    intake = Intake(store, Rules(), is_firing, 100, Metrics(), Signals(lambda: None))
+    intake = Intake(store, Rules(), still_firing, 100, Metrics(), Signals(lambda: None))
     await intake.start()
     numbers, clock = itertools.count(first), SystemClock()
 

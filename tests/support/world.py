@@ -7,6 +7,7 @@ from sre_daemon.domain.lifecycle import State
 from sre_daemon.intake.correlate import Correlator
 from sre_daemon.intake.rules import Rules
 from sre_daemon.store.base import Known
+from tests.support.clock import START
 
 
 class World:
@@ -18,13 +19,16 @@ class World:
         self.incidents = {}
         self.episodes = []
         self.events = []
+        self.suspects = []
+        self.touched = {}
         self.heartbeat = None
 
     def known(self, notifications):
         """As the store would read it."""
-        newest = {}
+        newest, begun = {}, {}
         for item in self.episodes:
             newest[item.alert.identity] = item
+            begun.setdefault(item.alert.identity, []).append(item.first_seen)
         keys = self.correlator.keys(notifications)
         open_incidents = {
             i.key: i
@@ -35,8 +39,20 @@ class World:
         for item in self.episodes:
             if item.open:
                 open_alerts[item.incident_id] = open_alerts.get(item.incident_id, 0) + 1
-        waiting = sum(i.state is State.TRIGGERED for i in self.incidents.values())
-        return Known(newest, open_incidents, dict(self.incidents), open_alerts, waiting)
+        since = min([item.received_at for item in notifications], default=START)
+        since -= self.correlator.horizon.opened
+        pressing = sum(
+            i.state is State.TRIGGERED or i.created_at > since for i in self.incidents.values()
+        )
+        return Known(
+            newest,
+            begun,
+            open_incidents,
+            dict(self.incidents),
+            open_alerts,
+            pressing,
+            dict(self.touched),
+        )
 
     def say(self, *notifications):
         """One batch; the actions that were counted, without zeros."""
@@ -46,16 +62,15 @@ class World:
         for episode in writes.episodes:
             self._write(episode)
         self.events += writes.events
+        self.suspects += writes.suspects
         self.heartbeat = writes.heartbeat or self.heartbeat
         return {name: number for name, number in writes.actions.items() if number}
 
     def _write(self, episode):
-        for place, item in enumerate(self.episodes):
-            same = item.alert.identity == episode.alert.identity
-            if same and (item.open or item.first_seen == episode.first_seen):
-                self.episodes[place] = episode
-                return
-        self.episodes.append(episode)
+        if episode.id:
+            self.episodes[episode.id - 1] = episode
+        else:
+            self.episodes.append(replace(episode, id=len(self.episodes) + 1))
 
     def move(self, state, incident_id=None, **values):
         """A worker did something."""

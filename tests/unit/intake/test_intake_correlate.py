@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.event import Kind
 from sre_daemon.domain.lifecycle import UNCLEARABLE, State
+from sre_daemon.domain.notification import Certainty
 from sre_daemon.intake.rules import Rules
 from tests.support.clock import START
 from tests.support.factories import alert, notification
@@ -101,7 +102,7 @@ def test_a_resolution_ends_what_is_only_thought_about(state):
 
 def test_a_resolution_of_the_unknown_is_no_incident():
     world = World()
-    assert world.say(resolved()) == {"unknown_resolved": 1}
+    assert world.say(resolved()) == {"resolved_first": 1}
     assert world.incidents == {}
     assert world.say(firing(at=61, started=61)) == {"opened": 1}
 
@@ -145,8 +146,8 @@ def test_a_suspect_that_was_looked_up_is_real():
     world = World()
     world.say(firing(started=0))
     world.say(resolved(at=27, ended=25))
-    again = replace(firing(at=34, started=0), verified=True)
-    assert world.say(again) == {"joined": 1, "recurred": 1}
+    again = replace(firing(at=34, started=0), certainty=Certainty.VERIFIED)
+    assert world.say(again) == {"joined": 1, "recurred": 1, "reopened": 1}
 
 
 def test_firing_and_resolved_in_one_batch_leave_one_closed_episode():

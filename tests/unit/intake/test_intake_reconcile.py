@@ -215,7 +215,7 @@ async def test_what_is_found_is_told_as_verified_with_its_bytes(parts):
     sky.has(alert())
     await reconcile()
     (said,) = heard
-    assert (said.tenant, said.verified, len(said.alerts)) == ("default", True, 1)
+    assert (said.tenant, said.certainty, len(said.alerts)) == ("default", "verified", 1)
     assert b"ApiDbPoolExhausted" in said.body
 
 

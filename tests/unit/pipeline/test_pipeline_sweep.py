@@ -6,6 +6,7 @@ import pytest
 
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.notification import StoredAlert
+from sre_daemon.intake.rules import Rules
 from sre_daemon.pipeline.heartbeat import Heartbeat
 from sre_daemon.pipeline.sweep import Sweep
 from sre_daemon.store.base import WATCHDOG
@@ -26,13 +27,13 @@ async def store():
     await opened.close()
 
 
-async def swept(store, state, *, opened, after):
+async def swept(store, state, *, opened, after, **data):
     """The state after a sweep so many seconds after the last report."""
     episode = StoredAlert(alert(), "01incident0001", START, START, 1, open=opened)
-    await store.accept([], fixed(opened=[incident(state)], episodes=[episode]))
+    await store.accept([], fixed(opened=[incident(state, data=data)], episodes=[episode]))
     clock = ManualClock()
     clock.advance(after)
-    await Sweep(store, QUIET, clock)()
+    await Sweep(store, QUIET, Rules(), clock)()
     return (await store.incident("01incident0001")).state
 
 
@@ -52,6 +53,23 @@ async def test_only_what_waits_for_a_person_and_is_quiet_is_ended(
     assert await swept(store, state, opened=opened, after=after) is then
 
 
+@pytest.mark.parametrize(("after", "then"), [(1799, State.ESCALATED), (1800, State.RESOLVED)])
+async def test_what_flapped_must_be_quiet_for_longer(store, after, then):
+    assert await swept(store, State.ESCALATED, opened=False, after=after, flapping=True) is then
+
+
+async def test_what_correlation_need_not_remember_is_let_go(store):
+    await swept(store, State.RESOLVED, opened=False, after=Rules().memory.total_seconds())
+    assert await store.forget_endings(START + timedelta(days=1)) == 1
+    await store.accept([], fixed())
+    clock = ManualClock()
+    clock.advance(Rules().memory.total_seconds() + 1)
+    episode = StoredAlert(alert(pod="b"), "01incident0001", START, START, 1, open=False)
+    await store.accept([], fixed(episodes=[episode]))
+    await Sweep(store, QUIET, Rules(), clock)()
+    assert await store.forget_endings(START + timedelta(days=1)) == 0
+
+
 async def test_the_end_is_in_the_timeline(store):
     await swept(store, State.ESCALATED, opened=False, after=300)
     (event,) = await store.timeline("01incident0001")
@@ -63,7 +81,7 @@ async def test_more_than_one_page_is_swept(store):
     await store.accept([], fixed(opened=many))
     clock = ManualClock()
     clock.advance(600)
-    await Sweep(store, QUIET, clock)()
+    await Sweep(store, QUIET, Rules(), clock)()
     assert (await store.totals()).incidents[State.RESOLVED] == 450
 
 
