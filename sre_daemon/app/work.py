@@ -9,6 +9,7 @@ from sre_daemon.app.traces import recorder_for
 from sre_daemon.domain.incident import Incident
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
+from sre_daemon.executor.guardrails import GuardrailFile
 from sre_daemon.executor.hands import ProcessHands
 from sre_daemon.executor.targets import Targets
 from sre_daemon.notify.notifier import Notifier
@@ -40,6 +41,7 @@ async def start_worker(
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
     approvals = Approvals(base.database)
     gate = Gate(gate_socket(base), store, approvals, base.policy, base.observer, clock, metrics)
+    gate.hold_to(GuardrailFile(known.guardrails))
     await gate.start()
     if known.tool_host is not None:
         gate.socket.chmod(0o660)

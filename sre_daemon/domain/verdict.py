@@ -48,6 +48,7 @@ class Reason(StrEnum):
     CHANGES_SPENT = "changes_spent"
     STORM_COOLDOWN = "storm_cooldown"
     GUARD_FAILED = "guard_failed"
+    GUARDRAIL = "guardrail"
     PAUSED = "paused"
     FENCED = "fenced"
     WRONG_STATE = "wrong_state"
@@ -111,6 +112,7 @@ REASONS: Mapping[Reason, str] = MappingProxyType(
         Reason.CHANGES_SPENT: "All policies together have acted as often as they may in an hour.",
         Reason.STORM_COOLDOWN: "So many incidents were opened at once that acting alone rests.",
         Reason.GUARD_FAILED: "A guard of the policy does not hold now.",
+        Reason.GUARDRAIL: "The guardrails forbid this value, whatever the policy says.",
         Reason.PAUSED: "The daemon is paused.",
         Reason.FENCED: "Another worker owns the incident now.",
         Reason.WRONG_STATE: "The incident is not in a state in which effects may be applied.",

@@ -34,6 +34,7 @@ from sre_daemon.errors import (
     StoreUnavailable,
     TargetUnavailable,
 )
+from sre_daemon.executor.guardrails import GuardrailFile
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.decide import Question, decide_effect, deciding, match
 from sre_daemon.policy.file import Policy
@@ -129,6 +130,7 @@ class Gate:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
+        self._guardrails = GuardrailFile(None)
         self.socket = socket
         self._store = store
         self._approvals = approvals
@@ -140,6 +142,10 @@ class Gate:
         self._server: asyncio.Server | None = None
         # Two requests of one session must not both see the same effect as the next one.
         self._turn = asyncio.Lock()
+
+    def hold_to(self, guardrails: GuardrailFile) -> None:
+        """Refuse every value that these do not allow, from now on."""
+        self._guardrails = guardrails
 
     async def start(self) -> None:
         """Listen; the socket is readable by this user only."""
@@ -273,6 +279,9 @@ class Gate:
         return due
 
     async def _check_forward(self, incident: Incident, effects: Sequence[Effect]) -> None:
+        # A rollback is not held to them: it may put back what was wrong before.
+        if complaint := self._guardrails.complaint(effects):
+            raise Refused(Reason.GUARDRAIL, complaint)
         policy = self._policy.current()
         alerts = [item.alert for item in await self._store.alerts(incident.id) if item.open]
         covered = [alert for alert in alerts if match(policy, alert.labels) is not None]

@@ -19,6 +19,7 @@ from sre_daemon.domain.lifecycle import Event
 from sre_daemon.domain.remediation import Direction, EffectState
 from sre_daemon.errors import TargetUnavailable
 from sre_daemon.executor.gate import MAX_REQUEST, Gate
+from sre_daemon.executor.guardrails import GuardrailFile
 from sre_daemon.policy.source import PolicyFile
 from tests.support.factories import REDEPLOY, REPAIR, SET_POOL, alert
 from tests.support.repairs import LEASE, POLICY, connected, counted, under_repair
@@ -226,6 +227,36 @@ async def test_without_a_policy_file_nothing_is_allowed(tmp_path):
             await refused(repair, "no_policy")
         finally:
             await repair.gate.stop()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "version: 1\nfiles: {config/api-server.env: {DB_POOL_SIZE: {type: integer, min: 5, max: 10}}}\n",
+        "version: 1\nfiles: {config/api-server.env: {OTHER: {type: integer, min: 5, max: 100}}}\n",
+        "version: 1\n",
+        "files: [\n",
+        "version: 1\nunknown: 1\n",
+        None,
+    ],
+)
+async def test_guardrails_hold_whatever_the_policy_says(tmp_path, text):
+    file = tmp_path / "guardrails.yaml"
+    if text is not None:
+        file.write_text(text)
+    async with under_repair(tmp_path) as repair:
+        repair.gate.hold_to(GuardrailFile(file))
+        await refused(repair, "guardrail")
+
+
+async def test_a_value_within_the_guardrails_passes(tmp_path):
+    file = tmp_path / "guardrails.yaml"
+    file.write_text(
+        "version: 1\nfiles: {config/api-server.env: {DB_POOL_SIZE: {type: integer, min: 5, max: 100}}}\n"
+    )
+    async with under_repair(tmp_path) as repair, repair.session() as session:
+        repair.gate.hold_to(GuardrailFile(file))
+        assert (await repair.ask(session.token, SET_POOL))["allow"] is True
 
 
 async def test_alert_that_stopped_in_prometheus_allows_nothing(tmp_path):
