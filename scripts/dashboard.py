@@ -180,6 +180,22 @@ ROWS = [
                 by("model_errors_total", "kind"),
                 stacked=True,
             ),
+            Panel(
+                "Budget left",
+                "Of each sliding window that has a limit.",
+                {"{{window}}": "min by (window) (sre_daemon_agent_budget_remaining_usd < +Inf)"},
+                "currencyUSD",
+            ),
+            Panel(
+                "Model asked",
+                "0: left alone after failures.",
+                {"{{instance}}": "sre_daemon_model_available"},
+            ),
+            Panel(
+                "Runs under way",
+                "Each takes about 250 MB.",
+                {"{{phase}}": "sum by (phase) (sre_daemon_agent_runs_in_progress)"},
+            ),
             Panel("Turns per run", "Runs that go in circles show here.", quantiles("agent_turns")),
         ],
     ),
@@ -230,6 +246,27 @@ ROWS = [
                 stacked=True,
             ),
             Panel(
+                "Approvals",
+                "What became of what people were asked.",
+                by("approvals_total", "outcome"),
+                stacked=True,
+            ),
+            Panel(
+                "Approval wait",
+                "From the question to its answer.",
+                quantiles("approval_wait_seconds"),
+                "s",
+            ),
+            Panel(
+                "Audit log signed",
+                "Since it was last checked and signed; and whether it is whole.",
+                {
+                    "age": "time() - min(sre_daemon_audit_anchored_timestamp_seconds > 0)",
+                    "lines": "max(sre_daemon_audit_lines)",
+                    "whole": "min(sre_daemon_audit_intact)",
+                },
+            ),
+            Panel(
                 "Taken back",
                 "A failed one needs a person now.",
                 by("rollbacks_total", "outcome"),
@@ -246,6 +283,12 @@ ROWS = [
                 by("notifications_total", "outcome"),
                 stacked=True,
             ),
+            Panel(
+                "Comparisons",
+                "With what Alertmanager has; failed ones are blind.",
+                by("reconciliations_total", "outcome"),
+                stacked=True,
+            ),
             Panel("Answer time", "Durable before 200.", quantiles("notification_seconds"), "s"),
             Panel(
                 "Found by comparison",
@@ -258,6 +301,11 @@ ROWS = [
                 "A channel that does not work lets it grow.",
                 {"{{channel}}": "max by (channel) (sre_daemon_message_oldest_waiting_seconds)"},
                 "s",
+            ),
+            Panel(
+                "Messages that wait",
+                "By channel, for a channel to take them.",
+                {"{{channel}}": "max by (channel) (sre_daemon_messages_waiting)"},
             ),
             Panel(
                 "Channels up",

@@ -62,3 +62,10 @@ def test_panels_have_names_of_their_own_and_a_place():
     assert len(set(names)) == len(names)
     assert len(set(numbers)) == len(numbers)
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels())
+
+
+def test_every_metric_is_asked_for_somewhere():
+    """A number that nobody looks at is a number that nobody keeps right."""
+    page = (FILE.parents[2] / "docs/metrics.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `sre_daemon_")]
+    assert [row[0] for row in rows if not row[-1].strip(" |")] == []
