@@ -1,10 +1,12 @@
 """Intake: what durability, correlation and storage cost beside a receiver that does none of it."""
 
+import time
 from dataclasses import dataclass
 from itertools import count
 
 from bench import client
 from bench.area import Effort, Finding, Goal, median, spread, table
+from bench.history import fill
 from bench.processes import TOKEN, Measured, daemon, receiver
 
 CONNECTIONS = (1, 16, 64)
@@ -94,4 +96,68 @@ def _goals(
     ]
 
 
-PARTS = {"speed": speed}
+def growth(effort: Effort) -> Finding:
+    """The cost of a notification after 1,000 and after 1,000,000 stored alerts"""
+    few, many = effort.folder / "few", effort.folder / "many"
+    fill(few / "data", incidents=100, alerts=1_000, is_open=False)
+    fill(many / "data", incidents=100_000, alerts=1_000_000, is_open=False)
+    with daemon(few) as young, daemon(many) as old:
+        for server in (young, old):
+            loaded(server, 64, 1, 0.5)
+        turns = [
+            [loaded(server, 64, 1, effort.seconds) for server in (young, old)]
+            for _ in range(effort.repetitions)
+        ]
+    ratio = [after.cpu / before.cpu for before, after in turns]
+    head = ["stored alerts", "CPU ms per notification", "notifications per second"]
+    rows = [
+        [
+            name,
+            spread([turn[n].cpu for turn in turns]),
+            spread([turn[n].load.rate for turn in turns]),
+        ]
+        for n, name in enumerate(("1,000", "1,000,000"))
+    ]
+    goal = Goal("the same within 20 %", spread(ratio), 0.8 <= median(ratio) <= 1.2)
+    return Finding(table(head, rows), [goal])
+
+
+def memory(effort: Effort) -> Finding:
+    """Memory of the daemon, idle and in a storm of 10,000 alerts"""
+    with daemon(effort.folder / "daemon") as server:
+        time.sleep(3)
+        idle = server.resident()
+        plan = client.Plan(server.port, 64, 5, 60, next(FIRSTS), TOKEN, most=2_000)
+        storm = client.run(plan)
+        time.sleep(5)
+        peak = server.peak()
+    text = (
+        f"Idle {idle:.0f} MiB; at most {peak:.0f} MiB in a storm of 10,000 alerts in 2,000 groups, "
+        f"which took {storm.seconds:.1f} s over 64 connections; answers: {storm.answers}."
+    )
+    goals = [
+        Goal("idle below 150 MB", f"{idle:.0f} MiB", idle * 1.049 < 150),
+        Goal("in the storm below 400 MB", f"{peak:.0f} MiB", peak * 1.049 < 400),
+    ]
+    return Finding(text, goals)
+
+
+def restart(effort: Effort) -> Finding:
+    """Restart with 100,000 open incidents"""
+    fill(effort.folder / "data", incidents=100_000, alerts=100_000, is_open=True)
+    took = []
+    for _ in range(effort.repetitions):
+        started = time.perf_counter()
+        with daemon(effort.folder) as server:
+            loaded(server, 1, 1, 0.01)
+            took.append(time.perf_counter() - started)
+    goal = Goal("ready in 5 s", spread(took, " s"), median(took) <= 5)
+    return Finding("From the start of the process to the first notification stored.", [goal])
+
+
+PARTS = {
+    "speed": speed,
+    "growth": growth,
+    "memory": memory,
+    "restart": restart,
+}

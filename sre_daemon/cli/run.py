@@ -1,7 +1,9 @@
 """`serve`: the daemon's process. The only place that knows signals."""
 
 import asyncio
+import gc
 import signal
+import sys
 from pathlib import Path
 
 import structlog
@@ -42,6 +44,7 @@ async def _serve(settings: Settings, secrets: Secrets) -> int:
         loop.add_signal_handler(number, stop_once)
     loop.add_signal_handler(signal.SIGHUP, hang_up.set)
     daemon = await Daemon.start(settings, secrets)
+    _settle_down()
     say(f"sre-daemon listens on {daemon.url}")
     try:
         async with asyncio.TaskGroup() as group:
@@ -51,6 +54,15 @@ async def _serve(settings: Settings, secrets: Secrets) -> int:
     finally:
         await daemon.stop()
     return 0 if stopped_as_asked else 1
+
+
+def _settle_down() -> None:
+    """What is loaded stays: the collector need not look at it, and threads take shorter turns."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    # A thread that has waited for the disk goes on after a millisecond instead of five.
+    sys.setswitchinterval(0.001)
 
 
 async def _reload_on(hang_up: asyncio.Event, daemon: Daemon) -> None:
