@@ -16,6 +16,7 @@ from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.lifecycle import INCIDENT, State
 from sre_daemon.domain.run import RunOutcome
 from sre_daemon.domain.spending import Window
+from sre_daemon.domain.trial import TrialOutcome
 from sre_daemon.domain.verdict import Decision, Reason
 from sre_daemon.errors import FaultKind
 
@@ -293,6 +294,20 @@ class Metrics:
         self.channel_up.labels(name).set(1)
 
     def _audit(self) -> None:
+        self.trials = self._counter(
+            "trials_total", "Proofs, shadows and relapses of policies.", outcome=TrialOutcome
+        )
+        self.autonomy_changes = self._counter(
+            "autonomy_changes_total",
+            "Levels that policies earned or lost.",
+            direction=("promoted", "demoted"),
+        )
+        self.autonomy = Gauge(
+            "sre_daemon_autonomy_level",
+            "0 shadow, 1 ask, 2 auto, by the record; the label has names from the policy file only.",
+            ["policy"],
+            registry=self.registry,
+        )
         self.approvals = self._counter(
             "approvals_total",
             "Approvals by what became of them.",

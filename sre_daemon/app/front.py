@@ -13,6 +13,7 @@ from sre_daemon.pipeline.worker import Worker
 from sre_daemon.settings import load_people, load_senders
 from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.feed import Feed
+from sre_daemon.store.hands import Hands
 from sre_daemon.web.front import Front
 from sre_daemon.web.live import Live
 from sre_daemon.web.server import build, listen
@@ -37,6 +38,7 @@ async def start_front(
         control=control,
         handover=Handover(base.store, worker, base.clock),
         conversation=conversation,
+        hands=Hands(base.database),
         answers=Answers(Approvals(base.database), worker, base.clock, base.metrics),
         clock=base.clock,
         metrics=base.metrics,

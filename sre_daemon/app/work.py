@@ -16,8 +16,9 @@ from sre_daemon.notify.notifier import Notifier
 from sre_daemon.pipeline.approve import Approve
 from sre_daemon.pipeline.build import Stages
 from sre_daemon.pipeline.close import Close
-from sre_daemon.pipeline.decide import Decide, Patience
+from sre_daemon.pipeline.decide import Decide, Eyes, Patience
 from sre_daemon.pipeline.investigate import Investigate
+from sre_daemon.pipeline.record import Record
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Next
 from sre_daemon.pipeline.triage import Triage
@@ -26,6 +27,8 @@ from sre_daemon.pipeline.verify import Verify
 from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.postmortem import Postmortem
 from sre_daemon.store.approvals import Approvals
+from sre_daemon.store.pauses import Pauses
+from sre_daemon.store.trials import Trials
 
 
 def gate_socket(base: Base) -> Path:
@@ -40,7 +43,10 @@ async def start_worker(
     """The gate, the executor and the stages, and the worker that drives them."""
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
     approvals = Approvals(base.database)
-    gate = Gate(gate_socket(base), store, approvals, base.policy, base.observer, clock, metrics)
+    brake = known.brake.failures, known.brake.within
+    pauses = Pauses(base.database)
+    record = Record(Trials(base.database), pauses, base.policy, brake, clock, metrics)
+    gate = Gate(gate_socket(base), store, record, base.policy, base.observer, clock, metrics)
     gate.hold_to(GuardrailFile(known.guardrails))
     await gate.start()
     if known.tool_host is not None:
@@ -63,8 +69,8 @@ async def start_worker(
         Decide(
             store,
             base.policy,
-            base.observer,
-            Targets(hands),
+            Eyes(base.observer, Targets(hands)),
+            record,
             Patience(known.correlation.flaps, known.approvals.expiry),
             clock,
             metrics,

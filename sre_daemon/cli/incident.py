@@ -121,6 +121,25 @@ def _say_approval(asked: Any) -> None:
     output.say(asked["digest"], "digest", 9)
 
 
+@app.command("hands-off")
+def incident_hands_off(name: Name, reason: Reason, url: Url = "", json: Json = False) -> None:
+    """Say that you are at work on it: the daemon changes nothing for it, and takes nothing back."""
+    _say_hands(connect(url).post(f"{_path(name)}/hands-off", {"reason": reason}), json)
+
+
+@app.command("hands-on")
+def incident_hands_on(name: Name, reason: Reason, url: Url = "", json: Json = False) -> None:
+    """Undo hands-off."""
+    _say_hands(connect(url).post(f"{_path(name)}/hands-on", {"reason": reason}), json)
+
+
+def _say_hands(given: Any, json: bool) -> None:
+    if json:
+        output.say_json(given)
+    else:
+        output.say("the daemon keeps its hands off" if given["hands_off"] else "the daemon may act")
+
+
 @app.command("escalate")
 def incident_escalate(name: Name, reason: Reason, url: Url = "", json: Json = False) -> None:
     """Take it over: the daemon stops its work on it, before the next effect of a repair too."""

@@ -27,7 +27,8 @@ from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import ToolError
 from sre_daemon.executor.base import Hands, OpenHands, Result
-from sre_daemon.executor.gate import Gate
+from sre_daemon.executor.gate import Gate, Session
+from sre_daemon.executor.targets import look
 from sre_daemon.metrics import Metrics
 from sre_daemon.store.base import Store
 
@@ -74,27 +75,29 @@ class Executor:
         records = await self._records(incident, direction)
         if all(record.state in DONE for record in records):
             return Applied(Reason.APPLIED, "every effect was already applied")
-        async with self._session(incident, direction) as hands:
+        async with self._session(incident, direction) as (hands, session):
             for record in records:
-                outcome = await self._one(hands, record)
+                outcome = await self._one(hands, session, record)
                 if outcome is not None:
                     return outcome
         return Applied(Reason.APPLIED, f"{len(records)} effects applied")
 
     @asynccontextmanager
-    async def _session(self, incident: Incident, direction: Direction) -> AsyncIterator[Hands]:
+    async def _session(
+        self, incident: Incident, direction: Direction
+    ) -> AsyncIterator[tuple[Hands, Session]]:
         deadline = self._clock.now() + DEADLINE
         async with (
             self._gate.session(incident, direction, deadline) as session,
             self._open_hands(session.token, direction) as hands,
         ):
-            yield hands
+            yield hands, session
 
     async def _records(self, incident: Incident, direction: Direction) -> list[EffectRecord]:
         records = await self._store.effects(incident.id, incident.attempt)
         return [record for record in records if record.direction is direction]
 
-    async def _one(self, hands: Hands, record: EffectRecord) -> Applied | None:
+    async def _one(self, hands: Hands, session: Session, record: EffectRecord) -> Applied | None:
         """Bring one effect to APPLIED; anything else ends the attempt."""
         if record.state in DONE:
             return None
@@ -107,12 +110,15 @@ class Executor:
                 return None
             if state is not EffectState.NOT_APPLIED:
                 return Applied(Reason.EFFECT_FAILED, str(detail.get("measured", "")))
-        return await self._do(hands, record)
+        return await self._do(hands, session, record)
 
-    async def _do(self, hands: Hands, record: EffectRecord) -> Applied | None:
+    async def _do(self, hands: Hands, session: Session, record: EffectRecord) -> Applied | None:
         tool, arguments = _call(record)
         started = self._clock.monotonic()
         try:
+            # For the gate, which compares it with what was seen at the decision.
+            session.seen.update(await look(hands, [record.effect]))
+            started = self._clock.monotonic()
             result = await hands.call(tool, arguments)
         except ToolError as failure:
             result = Result(None, failure.reason, is_error=True)

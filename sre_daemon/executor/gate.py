@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,9 +21,10 @@ import structlog
 
 from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Alert
-from sre_daemon.domain.approval import Approval
+from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.effect import ConfigSet, Effect, EffectInvalid, from_json, to_json
 from sre_daemon.domain.event import Kind, TimelineEvent
+from sre_daemon.domain.hold import LABEL, labelled
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
@@ -35,16 +37,15 @@ from sre_daemon.errors import (
     TargetUnavailable,
 )
 from sre_daemon.executor.guardrails import GuardrailFile
+from sre_daemon.executor.targets import Seen, difference
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.decide import Question, decide_effect, deciding, match
 from sre_daemon.policy.file import Policy
-from sre_daemon.store.base import Store
+from sre_daemon.store.base import Moment, Store
 
 log = structlog.get_logger(__name__)
 
 MAX_REQUEST = 64 << 10
-# How far back remediations are counted for limits; longer than any window a policy can name.
-HISTORY = timedelta(days=2)
 APPLICABLE = {
     Direction.FORWARD: (State.REMEDIATING,),
     Direction.ROLLBACK: (State.REMEDIATING, State.VERIFYING),
@@ -68,11 +69,11 @@ class Watcher(Protocol):
         ...
 
 
-class Asked(Protocol):
-    """What people were asked, and what they said."""
+class Record(Protocol):
+    """What policies earned and lost."""
 
-    async def of(self, incident: Incident) -> Approval | None:
-        """About the current attempt; raises StoreUnavailable."""
+    async def earned(self, policy: Policy | None) -> Mapping[str, Autonomy]:
+        """The level of each by its record; raises StoreUnavailable."""
         ...
 
 
@@ -94,6 +95,8 @@ class Session:
     direction: Direction
     deadline: datetime
     token: str = field(repr=False)
+    # What the executor saw of the targets just now, by target.
+    seen: dict[str, Seen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class Gate:
         self,
         socket: Path,
         store: Store,
-        approvals: Asked,
+        record: Record,
         policy: PolicySource,
         watcher: Watcher,
         clock: Clock,
@@ -133,7 +136,7 @@ class Gate:
         self._guardrails = GuardrailFile(None)
         self.socket = socket
         self._store = store
-        self._approvals = approvals
+        self._record = record
         self._policy = policy
         self._watcher = watcher
         self._clock = clock
@@ -238,27 +241,38 @@ class Gate:
         return self._counted(answer)
 
     async def _admit(self, session: Session, effects: Sequence[Effect]) -> None:
-        now = self._clock.now()
-        if now >= session.deadline:
+        if self._clock.now() >= session.deadline:
             raise Refused(Reason.DEADLINE)
         if await self._store.switch("paused") is not None:
             raise Refused(Reason.PAUSED)
-        records = await self._next(session, effects)
+        records, begun = await self._next(session, effects)
         incident = await self._store.incident(session.incident_id)
         if incident is None or incident.fence != session.fence:
             raise Refused(Reason.FENCED)
         if incident.state not in APPLICABLE[session.direction]:
             raise Refused(Reason.WRONG_STATE, f"the incident is {incident.state}")
+        alerts = [item.alert for item in await self._store.alerts(incident.id) if item.open]
+        if any(labelled(alert.labels) for alert in alerts):
+            raise Refused(Reason.HANDS_OFF, f"an alert has the label {LABEL}")
+        policy, question = None, None
         if session.direction is Direction.FORWARD:
             # A rollback only restores what was there; it must work when the alert is gone too.
-            await self._check_forward(incident, effects)
+            _compare_targets(incident, session, effects, begun)
+            policy, question = await self._question(incident, effects, alerts)
         for record in records:
+            now = self._clock.now()
+            admit = partial(_decide, policy, question, record.effect, now)
             await self._store.intend(
-                record.id, session.fence, APPLICABLE[session.direction], self._clock.now()
+                record.id, session.fence, APPLICABLE[session.direction], now, admit
             )
 
-    async def _next(self, session: Session, effects: Sequence[Effect]) -> list[EffectRecord]:
-        """The planned records that exactly these effects are; all earlier ones must be done."""
+    async def _next(
+        self, session: Session, effects: Sequence[Effect]
+    ) -> tuple[list[EffectRecord], set[str]]:
+        """The planned records that exactly these effects are; all earlier ones must be done.
+
+        Also the targets that this repair has begun to change.
+        """
         plan = [
             record
             for record in await self._store.effects(session.incident_id, session.attempt)
@@ -276,14 +290,16 @@ class Gate:
                     Reason.TARGET_CHANGED, f"the target is not as diagnosed: {effect.describe()}"
                 )
             raise Refused(Reason.NOT_APPROVED, f"not what was decided: {effect.describe()}")
-        return due
+        return due, {item.effect.target for item in plan if item.state is not EffectState.PLANNED}
 
-    async def _check_forward(self, incident: Incident, effects: Sequence[Effect]) -> None:
+    async def _question(
+        self, incident: Incident, effects: Sequence[Effect], alerts: Sequence[Alert]
+    ) -> tuple[Policy | None, Question]:
+        """What Prometheus and Alertmanager say now, for the decision in the transaction."""
         # A rollback is not held to them: it may put back what was wrong before.
         if complaint := self._guardrails.complaint(effects):
             raise Refused(Reason.GUARDRAIL, complaint)
         policy = self._policy.current()
-        alerts = [item.alert for item in await self._store.alerts(incident.id) if item.open]
         covered = [alert for alert in alerts if match(policy, alert.labels) is not None]
         if not covered:
             raise Refused(Reason.NO_POLICY if alerts else Reason.ALERT_NOT_FIRING)
@@ -294,23 +310,15 @@ class Gate:
         audible = [alert for alert in firing if not await self._watcher.suppressed(alert)]
         if not audible:
             raise Refused(Reason.SILENCED)
-        now = self._clock.now()
-        approval = await self._approvals.of(incident)
-        question = Question(
+        return policy, Question(
             alerts=tuple(alert.labels for alert in audible),
             effects=tuple(effects),
-            at=now,
+            at=self._clock.now(),
             incident_id=incident.id,
             attempt=incident.attempt,
-            acted=tuple(await self._store.acted(now - HISTORY)),
-            opened=tuple(await self._store.opened(now - HISTORY)),
+            earned=await self._record.earned(policy),
             guards=await self._guards(policy, audible),
-            approved=approval is not None and approval.holds(effects, now),
         )
-        for effect in effects:
-            verdict = decide_effect(policy, question, effect)
-            if not verdict.allowed:
-                raise Refused(verdict.reason, verdict.message)
 
     async def _guards(
         self, policy: Policy | None, alerts: Sequence[Alert]
@@ -341,6 +349,41 @@ class Gate:
             await self._store.note([event])
         except StoreUnavailable as failure:
             log.error("gate answer not in the timeline", error=failure.reason)
+
+
+def _decide(
+    policy: Policy | None, question: Question | None, effect: Effect, at: datetime, moment: Moment
+) -> None:
+    """The last word, in the transaction of the intent; without a question it is a rollback."""
+    if moment.paused is not None:
+        raise Refused(Reason.PAUSED)
+    if moment.hold is not None:
+        raise Refused(Reason.HANDS_OFF, f"{moment.hold.who} is at work: {moment.hold.reason}")
+    if question is None:
+        return
+    approval = moment.approval
+    now = replace(
+        question,
+        at=at,
+        acted=tuple(moment.acted),
+        opened=tuple(moment.opened),
+        approved=approval is not None and approval.holds([effect], at),
+    )
+    verdict = decide_effect(policy, now, effect)
+    if not verdict.allowed:
+        raise Refused(verdict.reason, verdict.message)
+
+
+def _compare_targets(
+    incident: Incident, session: Session, effects: Sequence[Effect], begun: Collection[str]
+) -> None:
+    """Raise when a target is not as it was at the decision."""
+    known = incident.data.get("targets")
+    before = known if isinstance(known, Mapping) else {}
+    for effect in effects:
+        changed = difference(effect, before, session.seen, begun)
+        if changed:
+            raise Refused(Reason.TARGET_CHANGED, f"the target is not as diagnosed: {changed}")
 
 
 def _same_but_before(planned: Effect, asked: Effect) -> bool:

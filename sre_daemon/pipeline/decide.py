@@ -31,6 +31,7 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Sample
 from sre_daemon.pipeline import wire
 from sre_daemon.pipeline.proof import proof_to_json
+from sre_daemon.pipeline.record import Record
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome
 from sre_daemon.policy.decide import Question, decide, deciding
 from sre_daemon.policy.file import Policy
@@ -59,6 +60,14 @@ class Samples(Protocol):
     async def holds(self, query: str) -> bool | None:
         """None when that is unknown; raises TargetUnavailable."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What the decision sees for itself: Prometheus, and what the effects would change."""
+
+    samples: Samples
+    targets: Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +116,17 @@ class Decide:
         self,
         store: Store,
         policy: PolicySource,
-        samples: Samples,
-        targets: Looks,
+        eyes: Eyes,
+        record: Record,
         patience: Patience,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
         self._policy = policy
-        self._samples = samples
-        self._targets = targets
+        self._samples = eyes.samples
+        self._targets = eyes.targets
+        self._record = record
         self._patience = patience
         self._clock = clock
         self._metrics = metrics
@@ -185,6 +195,7 @@ class Decide:
             attempt=len(attempts_made(records)),
             acted=tuple(await self._store.acted(now - HISTORY)),
             opened=tuple(await self._store.opened(now - HISTORY)),
+            earned=await self._record.earned(policy),
             guards=await self._guards(rule),
             paused=await self._store.switch("paused") is not None,
         )

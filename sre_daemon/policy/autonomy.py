@@ -4,11 +4,13 @@ Each of them can only lower what the one before it left; only a promotion that t
 promises raises the level that the file begins with.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sre_daemon.domain.autonomy import LADDER, Autonomy, lower
+from sre_daemon.domain.trial import BAD, GOOD, Trial, TrialOutcome
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.policy.intervals import NamedIntervals, active
 from sre_daemon.policy.model import Rule
@@ -54,6 +56,30 @@ def level(
         text = f"{found.text}, but the mode of the file is {mode}: {ceiling}"
         found = Level(ceiling, Reason.MODE_CEILING, text)
     return found
+
+
+def rule_digest(rule: Rule) -> str:
+    """A name for exactly this rule: another one starts a record of its own."""
+    return hashlib.sha256(rule.model_dump_json().encode()).hexdigest()
+
+
+def earned(rule: Rule, trials: Iterable[Trial]) -> Autonomy:
+    """The level by the record: the trials of this rule, in order."""
+    now, successes, digest = Autonomy(rule.autonomy), 0, rule_digest(rule)
+    for trial in trials:
+        if trial.policy != rule.name or trial.digest != digest:
+            continue
+        if trial.outcome is TrialOutcome.GRANTED:
+            now, successes = Autonomy(rule.autonomy), 0
+        elif trial.outcome in BAD:
+            now, successes = demoted(rule, now), 0
+        elif trial.outcome is TrialOutcome.WRONG:
+            successes = 0
+        elif trial.outcome in GOOD:
+            successes += 1
+            then = promoted(rule, now, successes)
+            now, successes = then, 0 if then is not now else successes
+    return now
 
 
 def promoted(rule: Rule, now: Autonomy, successes: int) -> Autonomy:

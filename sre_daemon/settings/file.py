@@ -21,7 +21,7 @@ from sre_daemon.settings.people import PersonSettings
 from sre_daemon.settings.senders import TenantSettings
 from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.settings.traces import TraceSettings
-from sre_daemon.settings.trust import ApprovalSettings, AuditSettings
+from sre_daemon.settings.trust import ApprovalSettings, AuditSettings, BrakeSettings
 from sre_daemon.settings.work import RetentionSettings, WorkerSettings
 
 PATH_FIELDS = (
@@ -95,6 +95,8 @@ class Settings(Group):
     """Who is told, besides the log and the console."""
     approvals: ApprovalSettings = ApprovalSettings()
     """What people are asked."""
+    brake: BrakeSettings = BrakeSettings()
+    """When the daemon pauses by itself."""
     audit: AuditSettings = AuditSettings()
     """The audit log."""
     people: tuple[PersonSettings, ...] = ()

@@ -14,6 +14,7 @@ from sre_daemon.domain.alert import Alert
 from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
+from sre_daemon.domain.hold import Hold
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
@@ -106,6 +107,27 @@ class Totals:
     accepted: int
     settled: int
     oldest: Mapping[State, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the store knows in the transaction in which an intent is written.
+
+    `paused`: who paused the daemon and why. `hold`: who is at work on the incident. `approval`:
+    what was asked about the attempt. `acted` and `opened`: what limits are counted from.
+    """
+
+    paused: str | None
+    hold: Hold | None
+    approval: Approval | None
+    acted: Sequence["Acted"]
+    opened: Sequence[datetime]
+
+
+# Raises what refuses an intent; nothing is written then.
+Admit = Callable[[Moment], None]
+# How far back remediations are counted for limits; longer than any window a policy can name.
+HISTORY = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +276,18 @@ class Store(Protocol):
         ...
 
     async def intend(
-        self, effect_id: int, fence: int, states: Sequence[State], at: datetime
+        self,
+        effect_id: int,
+        fence: int,
+        states: Sequence[State],
+        at: datetime,
+        admit: Admit | None = None,
     ) -> EffectRecord:
         """Write the intent: the effect must be planned or not_applied, the incident in one of `states`.
 
-        Raises StoreConflict otherwise, or when the fence is old. This is the last word before
-        an effect: it happens in one transaction with the comparison.
+        Raises StoreConflict otherwise, or when the fence is old, and what `admit` raises. This is
+        the last word before an effect: it happens in one transaction with the comparison, and
+        one at a time in the whole fleet, so that two replicas cannot both stay within a limit.
         """
         ...
 

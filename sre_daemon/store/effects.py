@@ -14,8 +14,11 @@ from sre_daemon.errors import StoreConflict
 from sre_daemon.store import approvals, rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import require_fence
-from sre_daemon.store.base import Acted
+from sre_daemon.store.base import HISTORY, Acted, Admit, Moment
+from sre_daemon.store.hands import held
+from sre_daemon.store.pauses import paused
 
+MOST_OPENED = 10_000
 ACTIVE = (State.REMEDIATING.value, State.VERIFYING.value)
 BEGUN = tuple(s.value for s in EffectState if s not in {EffectState.PLANNED, EffectState.REFUSED})
 
@@ -71,7 +74,12 @@ def find(connection: Connection, incident_id: str, attempt: int | None) -> list[
 
 
 def intend(
-    connection: Connection, effect_id: int, fence: int, states: Sequence[State], at: datetime
+    connection: Connection,
+    effect_id: int,
+    fence: int,
+    states: Sequence[State],
+    at: datetime,
+    admit: Admit | None,
 ) -> EffectRecord:
     """Write the intent; raises StoreConflict when that is not to be."""
     ready = (EffectState.PLANNED.value, EffectState.NOT_APPLIED.value)
@@ -85,6 +93,17 @@ def intend(
     if row is None:
         raise StoreConflict("this effect was already begun, or is not planned")
     require_fence(connection, row.incident_id, fence, states)
+    if admit is not None:
+        since = at - HISTORY
+        admit(
+            Moment(
+                paused(connection),
+                held(connection, row.incident_id),
+                approvals.of_attempt(connection, row.incident_id, row.attempt),
+                acted(connection, since),
+                opened(connection, since, MOST_OPENED),
+            )
+        )
     if row.direction == Direction.FORWARD.value:
         approvals.spend(connection, row.incident_id, row.attempt, at)
     return rows.effect(row)

@@ -64,6 +64,15 @@ def _delete(connection: Connection, ids: list[str]) -> None:
     connection.execute(delete(t.calls).where(t.calls.c.run_id.in_(runs)))
     sessions = select(t.runs.c.session).where(t.runs.c.incident_id.in_(ids))
     connection.execute(delete(t.sessions).where(t.sessions.c.session.in_(sessions)))
-    for table in (t.approvals, t.runs, t.effects, t.events, t.episodes, t.news, t.deliveries):
+    for table in (
+        t.hands,
+        t.approvals,
+        t.runs,
+        t.effects,
+        t.events,
+        t.episodes,
+        t.news,
+        t.deliveries,
+    ):
         connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
     connection.execute(delete(t.incidents).where(t.incidents.c.id.in_(ids)))

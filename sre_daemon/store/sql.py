@@ -19,7 +19,7 @@ from sre_daemon.store import approvals, rows
 from sre_daemon.store import effects as known_effects
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import accept, add_events, set_switch
-from sre_daemon.store.base import Acted, Correlation, Totals, Writes
+from sre_daemon.store.base import Acted, Admit, Correlation, Totals, Writes
 from sre_daemon.store.database import Database
 from sre_daemon.store.endings import forget_endings, quiet
 from sre_daemon.store.forget import forget
@@ -268,14 +268,19 @@ class SqlStore:
         return await self._database.read(lambda c: known_effects.find(c, incident_id, attempt))
 
     async def intend(
-        self, effect_id: int, fence: int, states: Sequence[State], at: datetime
+        self,
+        effect_id: int,
+        fence: int,
+        states: Sequence[State],
+        at: datetime,
+        admit: Admit | None = None,
     ) -> EffectRecord:
         """See Store."""
 
         def work(connection: Connection) -> EffectRecord:
             # Neither an answer nor a pause may come between the comparison and the intent.
             take(connection, Turn.EFFECTS)
-            return known_effects.intend(connection, effect_id, fence, states, at)
+            return known_effects.intend(connection, effect_id, fence, states, at, admit)
 
         return await self._database.write(work)
 

@@ -255,6 +255,30 @@ approvals = Table(
 )
 Index("approvals_by_state", approvals.c.state, approvals.c.requested_at)
 
+trials = Table(
+    "trials",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("policy", Text, nullable=False),
+    Column("incident_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+Index("trials_by_policy", trials.c.policy, trials.c.id)
+Index("trials_by_time", trials.c.at)
+
+hands = Table(
+    "hands",
+    metadata,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -111,6 +111,18 @@ class Answering(Protocol):
         ...
 
 
+class Holding(Protocol):
+    """Who is at work on which incident; every method may raise StoreUnavailable."""
+
+    async def off(self, incident_id: str, who: str, reason: str, at: datetime) -> bool:
+        """Hands off from now on; False when they are."""
+        ...
+
+    async def on(self, incident_id: str, who: str, reason: str, at: datetime) -> bool:
+        """The daemon may go on; False when nobody was at work."""
+        ...
+
+
 class Handovers(Protocol):
     """Gives incidents to people, and takes them back; both raise WrongState."""
 
@@ -195,6 +207,7 @@ class Front:
     handover: Handovers
     conversation: Asks
     answers: Answering
+    hands: Holding
     clock: Clock
     metrics: Metrics
     receiver: ReceiverSettings

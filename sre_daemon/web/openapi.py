@@ -80,6 +80,8 @@ def document() -> dict[str, Any]:
             "/api/v1/approvals": _get("What people are asked now.", OBJECT),
             f"{one}/approve": _post("Let exactly these effects happen.", ANSWER),
             f"{one}/reject": _post("Let them not happen.", ANSWER),
+            f"{one}/hands-off": _post("A person is at work: the daemon changes nothing."),
+            f"{one}/hands-on": _post("The daemon may go on."),
             f"{one}/escalate": _post("It is a person's from now on."),
             f"{one}/hand-back": _post("The daemon goes on with it."),
             "/api/v1/policy/explain": _get(

@@ -6,7 +6,7 @@ import os
 from aiohttp import web
 
 from sre_daemon.errors import ConfigError
-from sre_daemon.web import api, approvals, console, handover, health, problems, webhook
+from sre_daemon.web import api, approvals, console, handover, hands, health, problems, webhook
 from sre_daemon.web.front import FRONT, Front
 
 # Forms and pause reasons; the webhook has its own, larger limit.
@@ -25,6 +25,7 @@ def build(front: Front) -> web.Application:
     app.add_routes(api.routes())
     app.add_routes(handover.routes())
     app.add_routes(approvals.routes())
+    app.add_routes(hands.routes())
     console.add(app)
     app.on_response_prepare.append(problems.add_headers)
     # Before open connections are waited for: these would never end by themselves.

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from sre_daemon.web import api, approvals, handover, health
+from sre_daemon.web import api, approvals, handover, hands, health
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 OTHERS = {"POST /webhook/alertmanager", "GET /"}
@@ -12,7 +12,13 @@ OTHERS = {"POST /webhook/alertmanager", "GET /"}
 def test_every_route_is_documented():
     routes = {
         f"{r.method} {r.path}"
-        for r in (*api.routes(), *handover.routes(), *approvals.routes(), *health.routes())
+        for r in (
+            *api.routes(),
+            *handover.routes(),
+            *approvals.routes(),
+            *hands.routes(),
+            *health.routes(),
+        )
     } | OTHERS
     documented = set(re.findall(r"^\| `([A-Z]+ [^`]+)`", PAGE.read_text(), re.MULTILINE))
     assert documented == routes

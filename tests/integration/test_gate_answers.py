@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sre_daemon.domain.approval import GRANT, Approval, ApprovalState
+from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.effect import ServiceRestart, to_json
 from sre_daemon.domain.lifecycle import Event
 from sre_daemon.domain.remediation import Direction, EffectState
@@ -216,7 +217,7 @@ async def test_without_a_policy_file_nothing_is_allowed(tmp_path):
         repair.gate = Gate(
             tmp_path / "other.sock",
             repair.store,
-            repair.approvals,
+            repair.record,
             PolicyFile(None),
             repair.watcher,
             repair.clock,
@@ -591,3 +592,62 @@ async def test_guards_are_evaluated_at_the_moment_of_the_effect(tmp_path, said, 
         repair.policy.write_text(GUARDED)
         repair.watcher.guards = {"g": said}
         assert (await repair.ask(session.token, SET_POOL))["reason"] == reason
+
+
+# --- a person at work, and targets that changed
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+async def test_a_person_at_work_is_left_alone(tmp_path, direction):
+    async with under_repair(tmp_path) as repair:
+        await repair.store.plan(
+            repair.incident, repair.incident.fence, Direction.ROLLBACK, UNDO, repair.clock.now()
+        )
+        await repair.hands.off(repair.incident.id, "paul", "I look at it", repair.clock.now())
+        effect = SET_POOL if direction is Direction.FORWARD else UNDO[0]
+        await refused(repair, "hands_off", effect, direction=direction)
+        assert "paul" in (await repair.summaries())[-1]
+        await repair.hands.on(repair.incident.id, "paul", "done", repair.clock.now())
+        async with repair.session(direction) as session:
+            assert (await repair.ask(session.token, effect))["allow"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [("true", "hands_off"), ("maintenance", "hands_off"), ("false", "allowed")]
+)
+async def test_a_label_takes_the_incident_out_of_the_daemon_s_hands(tmp_path, value, reason):
+    async with (
+        under_repair(tmp_path, alert(hands_off=value)) as repair,
+        repair.session() as session,
+    ):
+        assert (await repair.ask(session.token, SET_POOL))["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    "seen", [{"value": "1", "digest": "another"}, {"value": "2", "digest": ""}, {"unseen": "gone"}]
+)
+async def test_a_target_that_is_not_as_it_was_at_the_decision_is_left_alone(tmp_path, seen):
+    async with under_repair(tmp_path) as repair, repair.session() as session:
+        session.seen[SET_POOL.target] = seen
+        answer = await repair.ask(session.token, SET_POOL)
+        assert answer["reason"] == "target_changed"
+
+
+async def test_a_target_that_nobody_looked_at_is_left_alone(tmp_path):
+    async with under_repair(tmp_path) as repair, repair.session() as session:
+        session.seen.clear()
+        assert (await repair.ask(session.token, SET_POOL))["reason"] == "target_changed"
+
+
+async def test_what_the_repair_itself_changed_is_no_other_target(tmp_path):
+    async with under_repair(tmp_path) as repair, repair.session() as session:
+        await repair.ask(session.token, SET_POOL)
+        await repair.settle(0, EffectState.NOT_APPLIED)
+        session.seen[SET_POOL.target] = {"value": "1", "digest": "written in between"}
+        assert (await repair.ask(session.token, SET_POOL))["allow"]
+
+
+async def test_a_lost_level_is_a_no_at_the_gate(tmp_path):
+    async with under_repair(tmp_path) as repair:
+        repair.record.levels = {"pool": Autonomy.ASK}
+        await refused(repair, "demoted")

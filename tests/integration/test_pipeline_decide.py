@@ -17,7 +17,7 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Sample
 from sre_daemon.pipeline import wire
 from sre_daemon.pipeline.approve import Approve
-from sre_daemon.pipeline.decide import Decide, Patience
+from sre_daemon.pipeline.decide import Decide, Eyes, Patience
 from sre_daemon.pipeline.stage import Escalate, Next, Wait
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.store.approvals import Approvals
@@ -25,7 +25,7 @@ from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from tests.support.clock import ManualClock
 from tests.support.factories import REPAIR, alert, diagnosis, incident
-from tests.support.repairs import POLICY, counted, store_incident
+from tests.support.repairs import POLICY, FixedRecord, counted, store_incident
 
 EXPIRY = timedelta(minutes=30)
 SEEN = {
@@ -91,7 +91,8 @@ async def deciding(folder, policy, *, flaps=3):
         await store_incident(store, one, alert())
         claimed = await store.claim("worker", clock.now(), timedelta(minutes=5))
         patience = Patience(flaps, EXPIRY)
-        decide = Decide(store, PolicyFile(file), around, around, patience, clock, metrics)
+        eyes, record = Eyes(around, around), FixedRecord()
+        decide = Decide(store, PolicyFile(file), eyes, record, patience, clock, metrics)
         approve = Approve(approvals, clock, metrics)
         yield Bench(store, approvals, around, decide, approve, clock, metrics, claimed)
     finally:

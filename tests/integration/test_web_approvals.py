@@ -193,3 +193,19 @@ async def test_a_command_without_the_role_or_a_question_says_so(asked):
     code, text = await command(asked.door, "incident", "approve", "nothing", token=PAUL)
     assert code == 1
     assert "no incident" in text
+
+
+@pytest.mark.parametrize(("action", "twice"), [("hands-off", 409), ("hands-on", 409)])
+async def test_a_person_at_work_says_so_and_is_recorded(asked, action, twice):
+    if action == "hands-on":
+        assert (await asked.post("hands-off"))[0] == 200
+    assert (await asked.post(action, VERA))[0] == 403
+    assert (await asked.post(action, reason=" "))[0] == 400
+    status, said = await asked.post(action)
+    assert (status, said["who"], said["hands_off"]) == (200, "paul", action == "hands-off")
+    assert (await asked.post(action))[0] == twice
+    assert (await asked.audit.page())[-1].entry.who == "paul"
+    code, text = await command(
+        asked.door, "incident", action, asked.asked.incident_id, "--reason", "x", token=PAUL
+    )
+    assert code == 1, text

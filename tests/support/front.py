@@ -24,6 +24,7 @@ from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.feed import Feed
+from sre_daemon.store.hands import Hands
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from sre_daemon.tasks import Tasks
@@ -176,6 +177,7 @@ async def front_door(
         control=control,
         handover=Handover(store, heard, clock or SystemClock()),
         conversation=conversation,
+        hands=Hands(database),
         answers=Answers(Approvals(database), heard, clock or SystemClock(), metrics),
         clock=clock or SystemClock(),
         metrics=metrics,

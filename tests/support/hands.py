@@ -34,6 +34,7 @@ class Shop:
     faults: dict[str, list[str]] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     sessions: int = 0
+    wrote: bool = False
 
     @asynccontextmanager
     async def open(self, token, direction):
@@ -53,8 +54,7 @@ class Tools:
     async def call(self, tool, arguments):
         """See Hands."""
         self.shop.repair.clock.advance(3)
-        faults = self.shop.faults.get(tool, [])
-        fault = faults.pop(0) if faults else ""
+        fault = self._fault(tool, arguments)
         if not self.alive:
             raise ToolServerUnavailable("the tool server is gone")
         if tool == "read_config_file":
@@ -72,6 +72,14 @@ class Tools:
             }
             return Result({"services": [entry]}, "", is_error=False)
         return await self._change(VERBS[verb](service), fault)
+
+    def _fault(self, tool, arguments):
+        """What goes wrong now; looks before an effect find everything in order."""
+        reads = tool == "read_config_file" or " ps " in str(arguments.get("command"))
+        measured, self.shop.wrote = self.shop.wrote, not reads
+        faults = self.shop.faults.get(tool, [])
+        due = measured and tool == "read_config_file" if reads else True
+        return faults.pop(0) if faults and due else ""
 
     async def _edit(self, arguments, fault):
         now = self.shop.keys.get(arguments["key"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from sre_daemon.domain.effect import to_json
+from sre_daemon.domain.effect import ConfigSet, to_json
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import Event, State
 from sre_daemon.domain.notification import StoredAlert
@@ -18,6 +18,7 @@ from sre_daemon.executor.gate import Gate
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.store.approvals import Approvals
+from sre_daemon.store.hands import Hands
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from tests.support.clock import ManualClock
@@ -73,11 +74,34 @@ class FixedWatcher:
 
 
 @dataclass
+class FixedRecord:
+    """What policies earned, as a test says."""
+
+    levels: dict = field(default_factory=dict)
+    noted: list = field(default_factory=list)
+
+    async def earned(self, _policy):
+        return self.levels
+
+    async def note(self, incident, name, outcome):
+        self.noted.append((incident.id, name, outcome))
+
+
+def _seen(effect):
+    """As the hands of a test see a target before anything is changed."""
+    if isinstance(effect, ConfigSet):
+        return {"value": effect.before, "digest": ""}
+    return {"instance": ""} if effect.kind.startswith("service.") else {}
+
+
+@dataclass
 class Repair:
     """What a test holds: one incident in state remediating, claimed, with its effects planned."""
 
     store: SqlStore
     approvals: Approvals
+    hands: Hands
+    record: FixedRecord
     gate: Gate
     watcher: FixedWatcher
     policy: Path
@@ -85,10 +109,13 @@ class Repair:
     metrics: Metrics
     incident: Incident
 
-    def session(self, direction=Direction.FORWARD, incident=None):
-        """A token that is good for five minutes."""
+    @asynccontextmanager
+    async def session(self, direction=Direction.FORWARD, incident=None):
+        """A token that is good for five minutes; the targets look as they did at the decision."""
         deadline = self.clock.now() + timedelta(minutes=5)
-        return self.gate.session(incident or self.incident, direction, deadline)
+        async with self.gate.session(incident or self.incident, direction, deadline) as session:
+            session.seen.update(self.incident.data["targets"])
+            yield session
 
     async def ask(self, token, *effects):
         """One question over the socket, one answer."""
@@ -178,14 +205,28 @@ async def under_repair(folder: Path, *alerts, effects=REPAIR, **values) -> Async
     store = SqlStore(database)
     await store.open()
     approvals = Approvals(database)
-    gate = Gate(folder / "gate.sock", store, approvals, PolicyFile(policy), watcher, clock, metrics)
+    record, file = FixedRecord(), PolicyFile(policy)
+    gate = Gate(folder / "gate.sock", store, record, file, watcher, clock, metrics)
     await gate.start()
     try:
-        stored = replace(incident(State.REMEDIATING, attempt=1, policy="pool"), **values)
+        seen = {effect.target: _seen(effect) for effect in effects}
+        stored = incident(State.REMEDIATING, attempt=1, policy="pool").noting(targets=seen)
+        stored = replace(stored, **values)
         await store_incident(store, stored, *(alerts or (alert(),)))
         claimed = await store.claim("worker", clock.now(), LEASE)
         await store.plan(claimed, claimed.fence, Direction.FORWARD, effects, clock.now())
-        yield Repair(store, approvals, gate, watcher, policy, clock, metrics, claimed)
+        yield Repair(
+            store,
+            approvals,
+            Hands(database),
+            record,
+            gate,
+            watcher,
+            policy,
+            clock,
+            metrics,
+            claimed,
+        )
     finally:
         await gate.stop()
         await store.close()
