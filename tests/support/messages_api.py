@@ -24,6 +24,8 @@ class Trouble(Enum):
     HANG = "headers never come"
     STALL = "the stream stops in the middle"
     CUT = "the connection is closed in the middle of the stream"
+    OVERLOADED = "200, and then an error event in the stream"
+    REFUSAL = "the model refuses"
     GARBAGE = "200 with something that is not the protocol"
 
 
@@ -91,10 +93,28 @@ class MessagesApi:
             return web.Response(status=503)
         if answer is Trouble.GARBAGE:
             return web.Response(text="<html>not the protocol</html>", content_type="text/html")
+        if answer is Trouble.OVERLOADED and not body.get("stream"):
+            error = {"type": "overloaded_error", "message": "Overloaded"}
+            return web.json_response({"type": "error", "error": error}, status=529)
+        if answer is Trouble.REFUSAL:
+            refused = {**_message(body, [text("No.")]), "stop_reason": "refusal"}
+            return await self._send(request, body, refused)
         if not body.get("stream"):
             blocks = [] if isinstance(answer, Trouble) else answer
             return web.json_response(_message(body, blocks))
         return await self._stream(request, body, answer)
+
+    async def _send(
+        self, request: web.Request, body: dict[str, Any], message: dict[str, Any]
+    ) -> web.StreamResponse:
+        if not body.get("stream"):
+            return web.json_response(message)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for event in _events(message, complete=True):
+            await response.write(_sse(event))
+        await response.write_eof()
+        return response
 
     async def _stream(
         self, request: web.Request, body: dict[str, Any], answer: Sequence[Block] | Trouble
@@ -104,8 +124,12 @@ class MessagesApi:
         broken = isinstance(answer, Trouble)
         blocks = [text("I begin to")] if isinstance(answer, Trouble) else answer
         for event in _events(_message(body, blocks), complete=not broken):
-            data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
-            await response.write(data.encode())
+            await response.write(_sse(event))
+        if answer is Trouble.OVERLOADED:
+            error = {"type": "overloaded_error", "message": "Overloaded"}
+            await response.write(_sse({"type": "error", "error": error}))
+            await response.write_eof()
+            return response
         if answer is Trouble.STALL:
             await self._closing.wait()
         if broken and request.transport is not None:
@@ -196,3 +220,7 @@ def _events(message: dict[str, Any], complete: bool) -> list[dict[str, Any]]:
         events.append({"type": "message_delta", "delta": ended, "usage": message["usage"]})
         events.append({"type": "message_stop"})
     return events
+
+
+def _sse(event: dict[str, Any]) -> bytes:
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()

@@ -160,4 +160,5 @@ def _fault(ending: Ending) -> Fault:
         return REFUSAL
     if not ending.is_error:
         return NO_DIAGNOSIS
-    return NO_ANSWER if ending.terminal_reason == "api_error" else OTHER
+    broken = ending.terminal_reason == "api_error" or ending.subtype == "error_during_execution"
+    return NO_ANSWER if broken else OTHER

@@ -15,8 +15,7 @@ ALLOWED = tuple(PREFIX + name for name in READ_TOOLS)
 SILENCE_SECONDS = 120.0
 
 ENVIRONMENT: Mapping[str, str] = {
-    # The defaults retry for minutes, a hanging API for an hour; our own queue does the waiting.
-    "CLAUDE_CODE_MAX_RETRIES": "3",
+    # The default waits for minutes, for a hanging API an hour; our own queue does the waiting.
     "API_TIMEOUT_MS": "120000",
     "CLAUDE_ENABLE_BYTE_WATCHDOG": "1",
     "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": "60000",
@@ -49,6 +48,7 @@ class ClaudeProfile:
     bounds: Bounds = field(default_factory=Bounds)
     prices: Mapping[str, Price] = field(default_factory=dict)
     silence_seconds: float = SILENCE_SECONDS
+    retries: int = 3
 
     @property
     def max_budget_usd(self) -> float | None:
@@ -64,6 +64,7 @@ class ClaudeProfile:
         """The variables of the command line; it keeps no others."""
         return {
             **ENVIRONMENT,
+            "CLAUDE_CODE_MAX_RETRIES": str(self.retries),
             "ANTHROPIC_API_KEY": self.api_key,
             **({"ANTHROPIC_BASE_URL": self.base_url} if self.base_url else {}),
             "HOME": str(space.home),
@@ -76,4 +77,5 @@ class ClaudeProfile:
     def variables() -> tuple[str, ...]:
         """The names of everything that `environment` may set, and the SDK."""
         own = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "HOME", "CLAUDE_CONFIG_DIR")
-        return (*ENVIRONMENT, *SDK_VARIABLES, *own, "TMPDIR", "CLAUDE_CODE_TMPDIR")
+        folders = ("TMPDIR", "CLAUDE_CODE_TMPDIR", "CLAUDE_CODE_MAX_RETRIES")
+        return (*ENVIRONMENT, *SDK_VARIABLES, *own, *folders)
