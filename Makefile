@@ -8,7 +8,7 @@ K ?=
 # With K=… a suite in which nothing matches (exit code 5) is no failure.
 FILTER := $(if $(K),-k '$(K)' || test $$? -eq 5)
 
-.PHONY: all setup demo demo-down check test fmt docs bench clean
+.PHONY: all pictures setup demo demo-down check test fmt docs bench clean
 
 all: test
 
@@ -36,6 +36,7 @@ check: setup
 test: check
 	@scripts/setup npm
 	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/packages tests/integration -q -n 2 --dist loadgroup $(FILTER)
+	$(BIN)/pytest tests/browser -q $(FILTER)
 	$(BIN)/pytest tests/acceptance -q -n 3 $(FILTER)
 
 fmt: setup
@@ -50,3 +51,10 @@ bench: setup
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+
+# The pictures of the pages in docs/, as the tests of the console see them.
+PICTURES := incidents repaired approval policy
+pictures: setup
+	$(BIN)/pytest tests/browser/test_browser_pages.py -q -k schemes
+	@mkdir -p docs/images
+	@for name in $(PICTURES); do cp build/screenshots/$$name-light-first.png docs/images/$$name.png; done

@@ -4,6 +4,7 @@ The agent's tools read on their own, in another process; nothing they say is use
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Alert, AlertStatus
 from sre_daemon.domain.level import Level, LevelAlert
 from sre_daemon.domain.sender import DEFAULT
+from sre_daemon.domain.series import Point
 from sre_daemon.errors import TargetUnavailable
 
 log = structlog.get_logger(__name__)
@@ -150,6 +152,29 @@ class Observer:
             return [(dict(item["metric"]), float(item["value"][1])) for item in result]
         except (KeyError, IndexError, TypeError, ValueError) as failure:
             raise TargetUnavailable(f"Prometheus' answer to {query!r} cannot be read") from failure
+
+    async def series(
+        self, query: str, start: datetime, end: datetime, step: timedelta
+    ) -> list[Point]:
+        """The first series of a query over time, without what is no number.
+
+        Raises:
+            TargetUnavailable: Prometheus gave no usable answer.
+        """
+        params = {
+            "query": query,
+            "start": str(start.timestamp()),
+            "end": str(end.timestamp()),
+            "step": str(step.total_seconds()),
+        }
+        data = await self._get(f"{self._prometheus}/api/v1/query_range", params)
+        try:
+            result = data["data"]["result"]
+            values = result[0]["values"] if result else []
+            points = [Point(datetime.fromtimestamp(at, UTC), float(value)) for at, value in values]
+        except (KeyError, IndexError, TypeError, ValueError) as failure:
+            raise TargetUnavailable(f"Prometheus' answer to {query!r} cannot be read") from failure
+        return [point for point in points if math.isfinite(point.value)]
 
     async def alert_states(self, alerts: Sequence[Alert]) -> Mapping[str, AlertState]:
         """The state of each alert, by identity.

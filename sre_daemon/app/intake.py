@@ -15,10 +15,13 @@ from sre_daemon.pipeline.resume import Resume
 from sre_daemon.pipeline.retention import Retention
 from sre_daemon.pipeline.sweep import Sweep
 from sre_daemon.pipeline.worker import Worker
+from sre_daemon.report.recorder import Recorder
 from sre_daemon.schedule import Schedule
 from sre_daemon.settings import Settings
+from sre_daemon.store.samples import Samples
 
 SWEEP = timedelta(seconds=15)
+SAMPLE = timedelta(seconds=10)
 HOUR = timedelta(hours=1)
 
 
@@ -89,6 +92,8 @@ async def start_intake(
     schedule.every("heartbeat", SWEEP, heartbeat)
     schedule.every("resume", SWEEP, resume)
     schedule.every("reminders", SWEEP, people.reminders)
+    recorder = Recorder(store, Samples(base.database), base.observer, clock)
+    schedule.every("samples", SAMPLE, recorder)
     schedule.start()
     # A restart is a reason to look at once, even when the turn before it was a moment ago.
     schedule.soon("reconcile")

@@ -68,13 +68,14 @@ def render(facts: Facts) -> str:
         diagnosis=data.get("diagnosis") or {"conclusive": False, "missing": []},
         before=data.get("before") or {},
         after=data.get("after") or {},
-        ending=_ending(data),
+        ending=ending(data),
         proven=data.get("resolution") == "proven",
         cost=sum(run.usage.cost_usd for run in facts.runs),
     )
 
 
-def _ending(data: Mapping[str, object]) -> str:
+def ending(data: Mapping[str, object]) -> str:
+    """How an incident that is over ended, in words."""
     if data.get("resolution") == "proven":
         return "repaired by the daemon and proven"
     if data.get("remediation") == RemediationState.ROLLED_BACK:

@@ -10,6 +10,7 @@ from sre_daemon.settings.agent import AgentSettings
 from sre_daemon.settings.attached import AttachedSettings, ServerName
 from sre_daemon.settings.base import Group
 from sre_daemon.settings.channels import NotifySettings, beside
+from sre_daemon.settings.console import ConsoleSettings
 from sre_daemon.settings.intake import (
     CorrelationSettings,
     ReceiverSettings,
@@ -91,6 +92,8 @@ class Settings(Group):
     """How long is kept what is over."""
     worker: WorkerSettings = WorkerSettings()
     """The worker pool."""
+    console: ConsoleSettings = ConsoleSettings()
+    """The console."""
     notify: NotifySettings = NotifySettings()
     """Who is told, besides the log and the console."""
     approvals: ApprovalSettings = ApprovalSettings()

@@ -89,6 +89,13 @@ class AuditLog:
         found = await self._database.read(lambda c: c.execute(wanted).all())
         return [_line(row) for row in found]
 
+    async def about(self, subject: str, limit: int = PAGE) -> list[AuditLine]:
+        """Lines about one incident, in order."""
+        a = t.audit.c
+        wanted = select(t.audit).where(a.subject == subject).order_by(a.seq).limit(limit)
+        found = await self._database.read(lambda c: c.execute(wanted).all())
+        return [_line(row) for row in found]
+
     async def line(self, seq: int) -> AuditLine | None:
         """One line."""
         wanted = select(t.audit).where(t.audit.c.seq == seq)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sre_daemon.domain.alert import Alert
+from sre_daemon.domain.alert import Alert, Severity
 from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
@@ -225,6 +225,7 @@ class Store(Protocol):
         self,
         states: Sequence[State] = (),
         *,
+        severities: Sequence[Severity] = (),
         label: Mapping[str, str] | None = None,
         query: str = "",
         before: str = "",

@@ -36,5 +36,17 @@ class Feed:
         wanted = select(t.events).where(e.seq.in_(list(numbers))).order_by(e.seq)
         return [rows.event(row) for row in await self._all(wanted)]
 
+    async def latest(self, incidents: Collection[str]) -> dict[str, TimelineEvent]:
+        """The newest event of each of these incidents."""
+        e = t.events.c
+        newest = (
+            select(func.max(e.seq).label("seq"))
+            .where(e.incident_id.in_(list(incidents)))
+            .group_by(e.incident_id)
+            .scalar_subquery()
+        )
+        found = await self._all(select(t.events).where(e.seq.in_(newest)))
+        return {row.incident_id: rows.event(row) for row in found}
+
     async def _all(self, query: Any) -> Any:
         return await self._database.read(lambda c: c.execute(query).all())

@@ -73,6 +73,7 @@ def _delete(connection: Connection, ids: list[str]) -> None:
         t.episodes,
         t.news,
         t.deliveries,
+        t.samples,
     ):
         connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
     connection.execute(delete(t.incidents).where(t.incidents.c.id.in_(ids)))

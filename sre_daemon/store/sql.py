@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
@@ -187,6 +188,7 @@ class SqlStore:
         self,
         states: Sequence[State] = (),
         *,
+        severities: Sequence[Severity] = (),
         label: Mapping[str, str] | None = None,
         query: str = "",
         before: str = "",
@@ -197,6 +199,8 @@ class SqlStore:
         wanted = select(t.incidents).order_by(i.created_at.desc(), i.id.desc()).limit(limit)
         if states:
             wanted = wanted.where(i.state.in_([state.value for state in states]))
+        if severities:
+            wanted = wanted.where(i.severity.in_([severity.value for severity in severities]))
         for name, value in (label or {}).items():
             # A quote within a key or value is escaped, so these two can only be a whole entry.
             # `replace` is exact everywhere, where LIKE ignores the case in SQLite.

@@ -347,3 +347,14 @@ Index(
     postgresql_where=text("state = 'waiting'"),
 )
 Index("deliveries_by_incident", deliveries.c.incident_id)
+
+# What the guard metrics of an incident were, for its charts: at most a hundred or so per query.
+samples = Table(
+    "samples",
+    metadata,
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("condition", Text, nullable=False),
+    # JSON: pairs of microseconds and value, in order.
+    Column("points", Text, nullable=False),
+)

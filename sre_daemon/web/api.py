@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.person import Role
@@ -53,7 +54,7 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def incidents(request: web.Request) -> web.Response:
-    """Newest first; `state` and `label=k=v` may be given several times."""
+    """Newest first; `state`, `severity` and `label=k=v` may be given several times."""
     check_person(request)
     limit = _number(request.query.get("limit", "50"), "limit", 1, MAX_PAGE)
     found, cursor = await search(request, limit)
@@ -65,7 +66,8 @@ async def search(request: web.Request, limit: int) -> tuple[list[Incident], str 
     query = request.query
     found = await request.app[FRONT].store.incidents(
         _states([name for name in query.getall("state", []) if name]),
-        label=labels_of(query.getall("label", [])),
+        severities=_severities([name for name in query.getall("severity", []) if name]),
+        label=labels_of([pair for pair in query.getall("label", []) if pair]),
         query=query.get("q", ""),
         before=query.get("cursor", ""),
         limit=limit + 1,
@@ -175,6 +177,11 @@ async def text_of(request: web.Request, field: str, most: int) -> str:
 async def find(request: web.Request) -> Incident:
     """The incident of the address, for somebody who may see it."""
     check_person(request)
+    return await named(request)
+
+
+async def named(request: web.Request) -> Incident:
+    """The incident of the address; whoever asks was looked at already."""
     name = request.match_info["id"]
     item = await request.app[FRONT].store.incident(name)
     if item is None:
@@ -189,6 +196,14 @@ def _states(names: list[str]) -> list[State]:
         raise BadRequest(
             "unknown state", f"known: {', '.join(state.value for state in State)}"
         ) from None
+
+
+def _severities(names: list[str]) -> list[Severity]:
+    try:
+        return [Severity(name) for name in names]
+    except ValueError:
+        known = ", ".join(severity.value for severity in Severity)
+        raise BadRequest("unknown severity", f"known: {known}") from None
 
 
 def labels_of(pairs: list[str]) -> dict[str, str]:

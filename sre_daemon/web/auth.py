@@ -23,6 +23,8 @@ from sre_daemon.web.problems import Forbidden
 T = TypeVar("T")
 
 COOKIE = "sre_daemon_session"
+FORM_COOKIE = "sre_daemon_form"
+FORM_FIELD = "form_token"
 SESSION = timedelta(hours=12)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SAFE = frozenset({"GET", "HEAD"})
@@ -84,7 +86,10 @@ def check_person(request: web.Request, least: Role = Role.VIEWER) -> Person:
         Unauthorized: no valid token or session.
         Forbidden: the role is not enough, or there are no tokens and the request is from elsewhere.
     """
-    person = _identify(request)
+    return _enough(_identify(request), least)
+
+
+def _enough(person: Person, least: Role) -> Person:
     if not person.may(least):
         raise Forbidden(
             f"{person.name} is {person.role}, and this needs {least}",
@@ -93,23 +98,72 @@ def check_person(request: web.Request, least: Role = Role.VIEWER) -> Person:
     return person
 
 
+def check_form(request: web.Request, fields: Mapping[str, object], least: Role) -> Person:
+    """For a form of the console: whoever the browser says it is, and the token of this form.
+
+    Raises:
+        Unauthorized, Forbidden: as check_person; also a form that no page of ours has made.
+    """
+    person = _ambient(request)
+    if person is None:
+        raise Unauthorized("you are not logged in", "log in again")
+    sent = fields.get(FORM_FIELD)
+    expected = form_token(request, person, request.cookies.get(FORM_COOKIE, ""))
+    if not (isinstance(sent, str) and same(sent, expected)) or not _own_origin(request):
+        raise Forbidden("this form is out of date", "load the page again, and send it once more")
+    return _enough(person, least)
+
+
+def form_token(request: web.Request, person: Person, cookie: str) -> str:
+    """What a form must carry: it belongs to this browser's cookie and this person, and to no other site."""
+    if not cookie:
+        return ""
+    text = f"{cookie}\0{person.name}".encode()
+    return hmac.new(request.app[FRONT].form_key, text, "sha256").hexdigest()
+
+
+def _own_origin(request: web.Request) -> bool:
+    """Browsers say where a form was made; a proxy may have changed what we are called."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None or request.app[FRONT].proxy is not None:
+        return True
+    return urlsplit(origin).netloc == request.host
+
+
 def _identify(request: web.Request) -> Person:
-    people = request.app[FRONT].people
-    if not people:
-        if not _from_loopback(request):
-            raise Forbidden(
-                "without SRE_DAEMON_API_TOKEN only this machine may ask", "set it, or use 127.0.0.1"
-            )
-        return Person("loopback", Role.ADMIN)
-    person = holder(people, presented(request))
-    # A session only looks: a form on another site could not use it for more.
-    if person is None and request.method in SAFE:
-        person = _of_session(request, people)
+    front = request.app[FRONT]
+    person = holder(front.people, presented(request))
+    if person is None and (request.method in SAFE or not _remote_people(request)):
+        # Outside of forms a session only looks: another site could not use it for more.
+        person = _ambient(request)
+    if person is None and not _remote_people(request):
+        raise Forbidden(
+            "without SRE_DAEMON_API_TOKEN only this machine may ask", "set it, or use 127.0.0.1"
+        )
     if person is None:
         raise Unauthorized(
             "the API token is missing or wrong", "send it as `Authorization: Bearer …`, or log in"
         )
     return person
+
+
+def _ambient(request: web.Request) -> Person | None:
+    """Who the browser says it is, without doing anything for it: session, proxy, or this machine."""
+    front = request.app[FRONT]
+    person = _of_session(request, front.people)
+    if person is None and front.proxy is not None:
+        person = front.proxy.person(request)
+    if person is None and not _remote_people(request) and _from_loopback(request):
+        person = Person("loopback", Role.ADMIN)
+    return person
+
+
+def _remote_people(request: web.Request) -> bool:
+    """Whether there is any way to know people; without one this machine is the only one."""
+    front = request.app[FRONT]
+    return bool(front.people) or front.proxy is not None
 
 
 def holder(known: Mapping[str, T], token: str) -> T | None:

@@ -8,8 +8,9 @@ from typing import Protocol
 from aiohttp import web
 
 from sre_daemon.clock import Clock
+from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.approval import Answer, Approval
-from sre_daemon.domain.audit import AuditEntry
+from sre_daemon.domain.audit import AuditEntry, AuditLine
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
@@ -18,11 +19,13 @@ from sre_daemon.domain.person import Person
 from sre_daemon.domain.remediation import EffectRecord
 from sre_daemon.domain.run import Run, ToolCall
 from sre_daemon.domain.sender import Sender
+from sre_daemon.domain.series import Series
 from sre_daemon.metrics import Metrics
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.approvals import Reply
 from sre_daemon.web.live import Live
 from sre_daemon.web.live import Reads as Feeds
+from sre_daemon.web.proxy import Proxy
 
 
 class Accepts(Protocol):
@@ -56,6 +59,7 @@ class Reads(Protocol):
         self,
         states: Sequence[State] = (),
         *,
+        severities: Sequence[Severity] = (),
         label: Mapping[str, str] | None = None,
         query: str = "",
         before: str = "",
@@ -164,6 +168,29 @@ class Records(Protocol):
         """Raises StoreUnavailable."""
         ...
 
+    async def about(self, subject: str) -> list[AuditLine]:
+        """Lines about one incident, in order; raises StoreUnavailable."""
+        ...
+
+
+class Charted(Protocol):
+    """The samples that charts are drawn from."""
+
+    async def of(self, incident_id: str) -> list[Series]:
+        """Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A runbook, as it is shown."""
+
+    name: str
+    description: str
+    matchers: Sequence[str]
+    text: str
+    steps: int = 0
+
 
 class Controls(Protocol):
     """What a person may ask of the daemon."""
@@ -197,7 +224,8 @@ class Front:
     """Everything the handlers use.
 
     `senders` are known by their tokens; without any, whoever is on this machine may notify.
-    `people` are known by their tokens; without any, whoever is on this machine is an administrator.
+    `people` are known by their tokens; without any and without a proxy that knows them, whoever is
+    on this machine is an administrator. `form_key` is the same in all replicas.
     """
 
     store: Reads
@@ -217,6 +245,11 @@ class Front:
     feed: Feeds
     live: Live
     paused: Callable[[], Awaitable[str | None]]
+    samples: Charted
+    runbooks: Callable[[], Sequence[Page]]
+    rules: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
+    form_key: bytes
+    proxy: Proxy | None = None
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

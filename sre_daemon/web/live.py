@@ -42,6 +42,10 @@ class Reads(Protocol):
         """Events with these numbers."""
         ...
 
+    async def latest(self, incidents: Collection[str]) -> dict[str, TimelineEvent]:
+        """The newest event of each of these incidents."""
+        ...
+
 
 class Live:
     """Reads while somebody watches; keeps the last events for all watchers together."""

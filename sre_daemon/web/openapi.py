@@ -43,6 +43,7 @@ ERROR = {
 }
 LIST_QUERY = {
     "state": "One of the lifecycle's states; may be repeated.",
+    "severity": "critical, warning, info or none; may be repeated.",
     "label": "name=value; may be repeated, all must match.",
     "q": "Text in the title.",
     "cursor": "From the page before.",

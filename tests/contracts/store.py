@@ -1248,6 +1248,12 @@ async def st98_limits_see_when_incidents_were_opened_and_their_labels(store: Sto
     assert [dict(item.labels) for item in await store.acted(START)] == [{"service": "api"}]
 
 
+async def st99_incidents_are_found_by_severity(store: Store) -> None:
+    await given(store, numbered(1, severity=Severity.WARNING), numbered(2))
+    found = await store.incidents(severities=[Severity.WARNING, Severity.INFO])
+    assert [item.id for item in found] == ["01incident0001"]
+
+
 Behaviour = Callable[[Store], Awaitable[None]]
 BEHAVIOURS: tuple[Behaviour, ...] = tuple(
     item for name, item in list(vars().items()) if name.startswith("st") and name[2:4].isdigit()

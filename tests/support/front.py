@@ -20,20 +20,44 @@ from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Answer
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.explain import explain
+from sre_daemon.report.rules import RuleBook
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.feed import Feed
 from sre_daemon.store.hands import Hands
+from sre_daemon.store.history import History
+from sre_daemon.store.samples import Samples
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from sre_daemon.tasks import Tasks
-from sre_daemon.web.front import Front
+from sre_daemon.web.front import Front, Page
 from sre_daemon.web.live import Live
 from sre_daemon.web.server import build, listen
 
 TOKEN = "webhook-token-9f8e7d"
 API_TOKEN = "api-token-1a2b3c"
+
+
+RUNBOOK = Page(
+    "pool-exhausted",
+    "The pool is empty.",
+    ['alertname="Pool"'],
+    "# Pool\n\n## Meaning\n\nNone left.",
+    3,
+)
+
+
+@dataclass
+class Fixed:
+    """A policy source: a policy, none, or an error."""
+
+    policy: object = None
+
+    def current(self):
+        if isinstance(self.policy, Exception):
+            raise self.policy
+        return self.policy
 
 
 @dataclass
@@ -99,6 +123,7 @@ class FixedControl:
     dependencies: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
     paused: str | None = None
     explained: dict[str, str] = field(default_factory=dict)
+    policy: object = None
 
     async def pause(self, reason, who):
         self.paused = f"{who}: {reason}"
@@ -114,7 +139,7 @@ class FixedControl:
 
     async def explain(self, labels):
         self.explained = dict(labels)
-        return explain(None, labels, SystemClock().now())
+        return explain(self.policy, labels, SystemClock().now())
 
     async def status(self):
         totals = await self.store.totals()
@@ -144,6 +169,7 @@ class Door:
     live: Live
     front: Front
     runner: web.AppRunner
+    shown: dict = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -156,6 +182,9 @@ async def front_door(
     database=None,
     senders=None,
     clock=None,
+    policy=None,
+    proxy=None,
+    port=0,
     **receiver,
 ) -> AsyncIterator[Door]:
     """Serve on a free port; `people` and `senders` by token are known besides the usual ones."""
@@ -167,7 +196,8 @@ async def front_door(
     feed, tasks = Feed(database), Tasks()
     live = Live(feed, clock or SystemClock())
     tasks.spawn("live", live.run())
-    intake, control, metrics, heard = Recorder(), FixedControl(store), Metrics(), Heard()
+    intake, control = Recorder(), FixedControl(store, policy=policy)
+    metrics, heard = Metrics(), Heard()
     conversation = FixedConversation()
     settings = ReceiverSettings.model_validate({"body_timeout": timedelta(seconds=10)} | receiver)
     front = Front(
@@ -188,8 +218,13 @@ async def front_door(
         feed=feed,
         live=live,
         paused=control.is_paused,
+        samples=Samples(database),
+        runbooks=lambda: [RUNBOOK],
+        rules=RuleBook(Fixed(policy), History(database), clock or SystemClock()),
+        form_key=b"form key of the test",
+        proxy=proxy,
     )
-    runner, url = await listen(build(front), "127.0.0.1", 0)
+    runner, url = await listen(build(front), "127.0.0.1", port)
     try:
         async with aiohttp.ClientSession() as http:
             yield Door(
