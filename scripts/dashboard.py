@@ -120,7 +120,6 @@ ROWS = [
                 "What happened to incidents, and why.",
                 by("incident_transitions_total", "to", "reason"),
                 stacked=True,
-                width=16,
             ),
             Panel(
                 "Longest in a state",
@@ -320,7 +319,6 @@ ROWS = [
                 "What correlation did with them.",
                 by("alerts_total", "action"),
                 stacked=True,
-                width=16,
             ),
         ],
     ),

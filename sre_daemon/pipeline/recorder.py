@@ -12,7 +12,7 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall, Usage
 from sre_daemon.errors import AgentError, AgentLimitReached, AgentTimeout
-from sre_daemon.metrics import Metrics
+from sre_daemon.metrics import Metrics, exemplar
 from sre_daemon.store.base import Store
 
 A = TypeVar("A", Report, Reply)
@@ -69,7 +69,8 @@ class Recorder:
         self._metrics.agent_runs.labels(self._phase, run.outcome).inc()
         if run.ended_at is not None:
             seconds = (run.ended_at - run.started_at).total_seconds()
-            self._metrics.agent_run_seconds.labels(self._phase).observe(seconds)
+            duration = self._metrics.agent_run_seconds.labels(self._phase)
+            duration.observe(seconds, exemplar(run.incident_id))
         usage = run.usage
         self._metrics.agent_turns.observe(usage.turns)
         self._metrics.agent_cost.inc(usage.cost_usd)

@@ -40,10 +40,17 @@ def hosted(config: Path, gate_socket: Path | None = None):
         if gate_socket is not None:
             command += ["--gate-socket", str(gate_socket)]
         with running(command, Path(name) / "log") as host:
-            wait_for(listen.exists, "the host listens")
+            # The file is there a moment before anybody listens.
+            wait_for(lambda: _connects(listen), "the host listens")
             caller = Path(name) / "caller.json"
             caller.write_text(json.dumps({"host": str(listen)}))
             yield caller, listen, psutil.Process(host.pid)
+
+
+def _connects(listen: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(listen))
+    return True
 
 
 async def test_caller_sees_the_tools_of_its_phase_and_the_hosts_settings(tmp_path):
