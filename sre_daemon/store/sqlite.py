@@ -24,7 +24,15 @@ BUSY_MS = 2000
 # One writer may wait for the next one this long.
 TURN_SECONDS = 4
 READERS = 4
-PRAGMAS = (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+PRAGMAS = (
+    f"busy_timeout={BUSY_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    # In a storm the same pages are written again and again: every 32 MiB is often enough.
+    "wal_autocheckpoint=8000",
+    "cache_size=-16000",
+)
 
 
 class SqliteDatabase(Database):
