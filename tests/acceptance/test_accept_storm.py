@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import sys
 from collections import Counter
@@ -10,7 +11,6 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
-import psutil
 import pytest
 
 TOKEN = "webhook-token"
@@ -103,9 +103,10 @@ async def test_a_storm_is_a_handful_of_incidents_and_nothing_is_lost(tmp_path):
         numbers = iter(range(ALERTS // PER_NOTIFICATION))
         await asyncio.gather(*(send(http, url, numbers, answers) for _ in range(SENDERS)))
         incidents = await settled(http, url)
-        memory = psutil.Process(process.pid).memory_info()
+        status = Path(f"/proc/{process.pid}/status").read_text()
     assert set(answers) <= {200, 503}
-    assert len(incidents) < 100
+    # 25 that were told apart, and the storm; a slow machine may see a second minute of it.
+    assert len(incidents) <= 60
     (storm, *others) = [item for item in incidents if item["title"].startswith("Storm")]
     assert others == []
     assert storm["severity"] == "critical"
@@ -118,4 +119,5 @@ async def test_a_storm_is_a_handful_of_incidents_and_nothing_is_lost(tmp_path):
             "SELECT summary FROM events WHERE incident_id = ? AND kind = 'state'", (storm["id"],)
         ).fetchall()
     assert any("alerts of" in summary for (summary,) in told), told
-    assert memory.rss < 400 << 20
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+    assert peak < 400 << 10
