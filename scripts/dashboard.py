@@ -266,6 +266,13 @@ ROWS = [
                 },
             ),
             Panel(
+                "Autonomy",
+                "What policies may do by their record (0 shadow, 1 ask, 2 auto), and what changed it.",
+                {"{{policy}}": "max by (policy) (sre_daemon_autonomy_level)"}
+                | by("autonomy_changes_total", "direction")
+                | by("trials_total", "outcome"),
+            ),
+            Panel(
                 "Taken back",
                 "A failed one needs a person now.",
                 by("rollbacks_total", "outcome"),

@@ -1,14 +1,16 @@
 """What a person may ask of the running daemon: pause, resume, status, explain, readiness."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
 from sre_daemon import __version__
 from sre_daemon.clock import Clock
-from sre_daemon.errors import DaemonError, PolicyFileError
+from sre_daemon.errors import DaemonError, PolicyFileError, WrongState
 from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Observer
 from sre_daemon.policy.explain import explain
@@ -31,6 +33,7 @@ class Control:
     metrics: Metrics
     engine: str
     model: str
+    halt: Path
 
     async def pause(self, reason: str, who: str) -> None:
         """From now on nothing is changed; investigations go on. Survives a restart."""
@@ -39,7 +42,15 @@ class Control:
         log.warning("paused", reason=reason, who=who)
 
     async def resume(self, reason: str, who: str) -> None:
-        """Undo a pause."""
+        """Undo a pause.
+
+        Raises:
+            WrongState: the file that pauses is still there.
+        """
+        if await asyncio.to_thread(self.halt.exists):
+            raise WrongState(
+                f"{self.halt} is there, and pauses the daemon", "remove it, then resume"
+            )
         await self.pauses.resume(reason, who, self.clock.now())
         self.metrics.paused.set(0)
         log.warning("resumed", reason=reason, who=who)

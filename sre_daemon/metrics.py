@@ -252,7 +252,9 @@ class Metrics:
             "gate_answers_total", "Answers of the gate.", reason=Reason
         )
         self.verifications = self._counter(
-            "verifications_total", "Proofs of repairs.", outcome=("proven", "not_proven")
+            "verifications_total",
+            "Proofs of repairs.",
+            outcome=("proven", "not_proven", "regressed", "inconclusive"),
         )
         self.rollbacks = self._counter(
             "rollbacks_total", "Repairs taken back.", outcome=("done", "failed")

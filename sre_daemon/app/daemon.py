@@ -7,7 +7,7 @@ import structlog
 
 from sre_daemon import __version__
 from sre_daemon.app.agent import conversation_for, resume_for, start_agent, watch_director
-from sre_daemon.app.foundation import OpenStore, foundation
+from sre_daemon.app.foundation import Base, OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
 from sre_daemon.app.people import start_people
@@ -15,12 +15,13 @@ from sre_daemon.app.trust import record_start, start_anchor
 from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
-from sre_daemon.errors import StoreUnavailable
-from sre_daemon.policy.source import PolicyFile
+from sre_daemon.domain.audit import DAEMON, AuditEntry, AuditKind
+from sre_daemon.errors import PolicyFileError, StoreUnavailable
+from sre_daemon.pipeline.halt import Halt
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.pauses import Pauses
 from sre_daemon.store.sql import SqlStore
-from sre_daemon.tasks import Tasks, race
+from sre_daemon.tasks import race
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +31,11 @@ GAUGES_EVERY = 2.0
 class Daemon:
     """A running daemon. `start` builds it whole or not at all; `stop` undoes it in reverse order."""
 
-    def __init__(self, stack: AsyncExitStack, tasks: Tasks, policy: PolicyFile, url: str) -> None:
+    def __init__(self, stack: AsyncExitStack, base: Base, control: Control, url: str) -> None:
         self._stack = stack
-        self._tasks = tasks
-        self._policy = policy
+        self._base = base
+        self._tasks = base.tasks
+        self._control = control
         self.url = url
 
     @classmethod
@@ -69,7 +71,19 @@ class Daemon:
         Raises:
             PolicyFileError: it cannot; until it can, nothing is changed.
         """
-        self._policy.current()
+        now, audit = self._base.clock.now(), self._base.audit
+        try:
+            policy = self._base.policy.current()
+        except PolicyFileError as failure:
+            entry = AuditEntry(now, AuditKind.RELOAD, DAEMON, f"cannot be used: {failure.reason}")
+            await audit.record(entry)
+            raise
+        data = {"digest": policy.digest if policy else None}
+        await audit.record(AuditEntry(now, AuditKind.RELOAD, DAEMON, "policy read", data=data))
+
+    async def pause(self, reason: str, who: str) -> None:
+        """Change nothing from now on. Raises StoreUnavailable."""
+        await self._control.pause(reason, who)
 
     async def stop(self) -> None:
         """Stop taking notifications, finish what is being stored, give claims back, let go."""
@@ -93,22 +107,26 @@ class Daemon:
         intake = await start_intake(stack, base, worker, people, resume)
         await record_start(base)
         start_anchor(base, people.notifier)
+        pauses = Pauses(base.database)
+        halt = Halt(base.data, pauses, clock)
+        base.tasks.spawn("halt", halt.run())
         control = Control(
             base.store,
-            Pauses(base.database),
+            pauses,
             base.policy,
             base.observer,
             clock,
             base.metrics,
             director.engine,
             director.model,
+            halt.file,
         )
         base.tasks.spawn("gauges", _gauges(control, clock))
         base.tasks.spawn("director", watch_director(base, director))
         conversation = conversation_for(base, director)
         url = await start_front(stack, base, intake, control, worker, conversation)
         log.info("ready", url=url, engine=director.engine, version=__version__)
-        return cls(stack, base.tasks, base.policy, url)
+        return cls(stack, base, control, url)
 
 
 async def _gauges(control: Control, clock: Clock) -> None:

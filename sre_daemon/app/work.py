@@ -56,7 +56,7 @@ async def start_worker(
     executor = Executor(store, gate, hands, clock, metrics)
     undo = Undo(store, executor, clock, metrics)
     stages = Stages(
-        Triage(store, base.observer, clock),
+        Triage(store, base.observer, record, clock),
         Investigate(
             store,
             agent.director,
@@ -77,7 +77,7 @@ async def start_worker(
         ),
         Approve(approvals, clock, metrics),
         Remediate(store, executor, undo, clock),
-        Verify(store, base.observer, undo, clock, metrics),
+        Verify(store, base.observer, undo, record, clock, metrics),
         Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),
     )
 

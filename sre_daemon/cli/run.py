@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def serve(config: Path) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. SIGHUP checks the policy file.
+    """Run until SIGTERM or SIGINT; the exit code. SIGHUP checks the policy file, SIGUSR1 pauses.
 
     Raises:
         ConfigError: settings that cannot be used.
@@ -32,6 +32,7 @@ def serve(config: Path) -> int:
 async def _serve(settings: Settings, secrets: Secrets) -> int:
     stop = asyncio.Event()
     hang_up = asyncio.Event()
+    halt = asyncio.Event()
     loop = asyncio.get_running_loop()
     stops = (signal.SIGTERM, signal.SIGINT)
 
@@ -43,14 +44,17 @@ async def _serve(settings: Settings, secrets: Secrets) -> int:
     for number in stops:
         loop.add_signal_handler(number, stop_once)
     loop.add_signal_handler(signal.SIGHUP, hang_up.set)
+    loop.add_signal_handler(signal.SIGUSR1, halt.set)
     daemon = await Daemon.start(settings, secrets)
     _settle_down()
     say(f"sre-daemon listens on {daemon.url}")
     try:
         async with asyncio.TaskGroup() as group:
             reloads = group.create_task(_reload_on(hang_up, daemon))
+            pauses = group.create_task(_pause_on(halt, daemon))
             stopped_as_asked = await daemon.run_until(stop)
             reloads.cancel()
+            pauses.cancel()
     finally:
         await daemon.stop()
     return 0 if stopped_as_asked else 1
@@ -63,6 +67,16 @@ def _settle_down() -> None:
     gc.set_threshold(20_000, 20, 20)
     # A thread that has waited for the disk goes on after a millisecond instead of five.
     sys.setswitchinterval(0.001)
+
+
+async def _pause_on(halt: asyncio.Event, daemon: Daemon) -> None:
+    while True:
+        await halt.wait()
+        halt.clear()
+        try:
+            await daemon.pause("the signal SIGUSR1", "signal")
+        except DaemonError as failure:
+            log.error("not paused", error=str(failure))
 
 
 async def _reload_on(hang_up: asyncio.Event, daemon: Daemon) -> None:

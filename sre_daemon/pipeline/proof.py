@@ -13,13 +13,17 @@ from sre_daemon.policy.model import Rule
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """All conditions must hold for `hold`, within `within` of the last effect."""
+    """All conditions must hold for `hold`, within `within` of the last effect.
+
+    So must the guards; one of them that is broken for as long is a regression, and ends it early.
+    """
 
     alerts_resolved: bool
     promql: Sequence[str]
     hold: timedelta
     within: timedelta
     rollback: bool
+    guards: Sequence[str] = ()
 
 
 def proof_to_json(rule: Rule) -> dict[str, object]:
@@ -30,6 +34,7 @@ def proof_to_json(rule: Rule) -> dict[str, object]:
         "hold_seconds": rule.verify.hold.total_seconds(),
         "within_seconds": rule.verify.within.total_seconds(),
         "rollback": rule.on_failure == "rollback",
+        "guards": list(rule.guard_queries),
     }
 
 
@@ -44,4 +49,5 @@ def proof_from_json(data: object) -> Proof | None:
         hold=timedelta(seconds=fields["hold_seconds"]),
         within=timedelta(seconds=fields["within_seconds"]),
         rollback=fields["rollback"],
+        guards=tuple(fields.get("guards", ())),
     )

@@ -8,9 +8,11 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Alert
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import Event, State
+from sre_daemon.domain.trial import TrialOutcome
 from sre_daemon.domain.verdict import REASONS, Reason
 from sre_daemon.errors import TargetUnavailable
 from sre_daemon.pipeline.stage import Next, Outcome, Wait
+from sre_daemon.pipeline.verify import Notes
 from sre_daemon.store.base import Store
 
 RECHECK = timedelta(seconds=15)
@@ -27,9 +29,10 @@ class Suppression(Protocol):
 class Triage:
     """States triggered and suppressed."""
 
-    def __init__(self, store: Store, suppression: Suppression, clock: Clock) -> None:
+    def __init__(self, store: Store, suppression: Suppression, record: Notes, clock: Clock) -> None:
         self._store = store
         self._suppression = suppression
+        self._record = record
         self._clock = clock
 
     async def __call__(self, incident: Incident) -> Outcome:
@@ -41,7 +44,12 @@ class Triage:
             return Next(Event.UNSUPPRESSED, Reason.RECURRED, "no longer silenced or inhibited")
         if held:
             return Next(Event.SUPPRESSED, Reason.SUPPRESSED, REASONS[Reason.SUPPRESSED])
-        return Next(Event.CLAIMED, Reason.CLAIMED, "investigation begins")
+        if incident.data.get("resolution") == "proven":
+            # It was called repaired, and is back: that was no success.
+            await self._record.note(incident, incident.policy, TrialOutcome.FALSE_SUCCESS)
+        return Next(
+            Event.CLAIMED, Reason.CLAIMED, "investigation begins", notes={"resolution": None}
+        )
 
     async def _held(self, incident: Incident) -> bool:
         alerts = [item.alert for item in await self._store.alerts(incident.id) if item.open]

@@ -12,6 +12,7 @@ from sre_daemon.pipeline.stage import Next, Wait
 from sre_daemon.pipeline.triage import RECHECK, Triage
 from tests.support.clock import START, ManualClock
 from tests.support.factories import alert, incident
+from tests.support.repairs import FixedRecord
 
 POOL, ERRORS = alert(), alert(alertname="HighErrorRate")
 
@@ -37,7 +38,7 @@ class Seen:
 
 async def triage(state, *stored, silenced=(), failure=None):
     seen = Seen(stored or (POOL,), set(silenced), failure)
-    return await Triage(seen, seen, ManualClock())(incident(state)), seen
+    return await Triage(seen, seen, FixedRecord(), ManualClock())(incident(state)), seen
 
 
 async def test_alert_that_nobody_silenced_is_taken_up():
@@ -90,3 +91,13 @@ async def test_incident_without_open_alert_is_not_suppressed():
 async def test_unreachable_alertmanager_does_not_stop_an_investigation(state, event):
     outcome, _ = await triage(state, failure=TargetUnavailable("no answer"))
     assert outcome.event is event
+
+
+async def test_what_was_proven_and_comes_back_was_no_success():
+    seen, record = Seen((POOL,), set(), None), FixedRecord()
+    back = incident(State.TRIGGERED, policy="pool", data={"resolution": "proven", "recurred": 1})
+    outcome = await Triage(seen, seen, record, ManualClock())(back)
+    assert [noted[1:] for noted in record.noted] == [("pool", "false_success")]
+    again = back.noting(**outcome.notes)
+    await Triage(seen, seen, record, ManualClock())(again)
+    assert len(record.noted) == 1

@@ -21,7 +21,7 @@ from sre_daemon.pipeline.verify import Verify
 from sre_daemon.policy.file import parse
 from tests.support.clock import START, ManualClock
 from tests.support.factories import alert, incident
-from tests.support.repairs import counted
+from tests.support.repairs import FixedRecord, counted
 
 QUERY = "rate(errors_total[1m]) < 0.1"
 OTHER = "up == 1"
@@ -60,6 +60,7 @@ class Seen:
     values: dict = field(default_factory=lambda: {QUERY: 0.05, OTHER: 1.0})
     failing: set = field(default_factory=set)
     asked: list = field(default_factory=list)
+    guards: dict = field(default_factory=dict)
 
     async def alerts(self, incident_id):
         return [
@@ -70,6 +71,11 @@ class Seen:
         if "alerts" in self.failing:
             raise TargetUnavailable("Prometheus gave no answer")
         return {a.identity: self.states.get(a.name, INACTIVE) for a in alerts}
+
+    async def holds(self, query):
+        if query in self.failing:
+            raise TargetUnavailable("Prometheus gave no answer")
+        return self.guards.get(query, True)
 
     async def sample(self, query):
         self.asked.append(query)
@@ -104,7 +110,8 @@ class Bench:
     def __init__(self, **proof):
         self.clock, self.metrics = ManualClock(), Metrics()
         self.seen, self.undo = Seen(), Undoing()
-        self.stage = Verify(self.seen, self.seen, self.undo, self.clock, self.metrics)
+        self.record = FixedRecord()
+        self.stage = Verify(self.seen, self.seen, self.undo, self.record, self.clock, self.metrics)
         self.incident = incident(
             State.VERIFYING,
             data={
@@ -191,7 +198,8 @@ async def test_never_proven_while_something_is_missing(what):
     assert outcome.reason is Reason.NOT_PROVEN
     assert seconds == 60
     assert bench.undo.done == 1
-    assert counted(bench.metrics.verifications, outcome="not_proven") == 1
+    outcomes = ("not_proven", "inconclusive")
+    assert sum(counted(bench.metrics.verifications, outcome=o) for o in outcomes) == 1
 
 
 @pytest.mark.parametrize("what", MISSING)
@@ -303,7 +311,8 @@ async def test_unproven_is_taken_back_and_says_what_is_missing():
     bench.seen.values[QUERY] = 9.0
     outcome, _ = await bench.until_end()
     assert outcome.message == (
-        f"not proven in time: does not hold: {QUERY}; the change was taken back"
+        f"not proven in time: does not hold: {QUERY} ({QUERY}: 0.9 before, 9.0 after); "
+        "the change was taken back"
     )
     assert outcome.notes == {"remediation": RemediationState.ROLLED_BACK}
 
@@ -391,3 +400,50 @@ async def test_proof_needs_looks_without_gap_over_the_whole_hold(looks):
         if expected:
             return
         bench.clock.advance(pause)
+
+
+# --- regressions, what is not known, and the record
+
+
+async def test_a_guard_that_is_broken_for_the_hold_ends_the_proof_early():
+    bench = Bench(guards=["g"], within_seconds=600.0)
+    bench.seen.guards = {"g": False}
+    outcome, took = await bench.until_end(step=2)
+    assert isinstance(outcome, Escalate)
+    assert took < 30
+    assert "the guard does not hold: g" in outcome.message
+    assert counted(bench.metrics.verifications, outcome="regressed") == 1
+    assert bench.undo.done == 1
+
+
+async def test_a_guard_that_is_broken_for_a_moment_only_delays_the_proof():
+    bench = Bench(guards=["g"])
+    bench.seen.guards = {"g": False}
+    await bench.look()
+    await bench.look(2)
+    bench.seen.guards = {}
+    outcome, _ = await bench.until_end(step=2)
+    assert outcome.event is Event.CONFIRMED
+
+
+@pytest.mark.parametrize("gone", [{"g"}, {"alerts"}, {QUERY}])
+async def test_what_cannot_be_looked_at_is_inconclusive_and_never_fixed(gone):
+    bench = Bench(guards=["g"])
+    bench.seen.failing = gone
+    outcome, _ = await bench.until_end(step=2)
+    assert isinstance(outcome, Escalate)
+    assert counted(bench.metrics.verifications, outcome="inconclusive") == 1
+    assert [noted[2] for noted in bench.record.noted] == ["failed"]
+
+
+async def test_a_proof_is_a_success_of_its_policy():
+    bench = Bench()
+    await bench.until_end(step=2)
+    assert [noted[2] for noted in bench.record.noted] == ["verified"]
+
+
+async def test_a_person_gets_the_numbers_before_and_after():
+    bench = Bench()
+    bench.seen.values[QUERY] = 7.0
+    outcome, _ = await bench.until_end(step=2)
+    assert f"{QUERY}: 0.9 before, 7.0 after" in outcome.message
