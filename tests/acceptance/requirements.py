@@ -67,6 +67,10 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_protocol.py::test_remediate_phase_has_all_twelve",
         "unit/mcp_tools/test_tools_settings.py::test_phases_have_nine_and_twelve_tools",
     ),
+    11: row(
+        "Three Prometheus tools, four of infrastructure, four of diagnostics, one of documentation.",
+        "integration/test_tools_promises.py::test_the_tools_come_in_the_promised_groups",
+    ),
     12: row(
         "Each description says when to use the tool, with an example.",
         "unit/mcp_tools/test_tools_settings.py::test_every_description_says_when_and_gives_an_example",
@@ -92,9 +96,18 @@ ROWS: Mapping[int, Row] = {
         "An unreachable Prometheus is an error that names the endpoint.",
         "integration/test_tools_queries.py::test_prometheus_down_names_the_endpoint_and_is_never_healthy",
     ),
+    18: row(
+        "`list_metrics` lists every name that Prometheus has.",
+        "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
+        "integration/test_tools_pages.py::test_metrics_come_page_by_page_with_their_number_of_series",
+    ),
     19: row(
         "Metric names are grouped by category.",
         "integration/test_tools_queries.py::test_metric_names_come_grouped_with_their_type",
+    ),
+    20: row(
+        "Errors, latency percentiles, connections and up/down of each service in one health call.",
+        "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
     ),
     21: row(
         "Health is never 'healthy' where data is missing.",
@@ -103,9 +116,17 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_queries.py::test_built_in_health_is_unknown_where_its_metrics_are_missing",
         "integration/test_tools_queries.py::test_prometheus_down_names_the_endpoint_and_is_never_healthy",
     ),
+    22: row(
+        "The use of connections is judged against the configured pool size.",
+        "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
+    ),
     23: row(
         "Health has the promised bands for errors, P99 and the use of connections.",
         "unit/mcp_tools/test_tools_health.py::test_bands_are_the_promised_ones",
+    ),
+    24: row(
+        "The suggested query computes the error ratio by service.",
+        "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
     ),
     25: row(
         "`read_config_file` returns a file below config/.",
@@ -118,6 +139,7 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_files.py::test_links_are_never_followed",
         "integration/test_tools_files.py::test_linked_config_folder_is_refused",
         "integration/test_tools_files.py::test_hard_links_are_refused",
+        "integration/test_tools_escapes.py::test_a_path_out_is_refused",
     ),
     27: row(
         "`edit_config_file` replaces exact old text by new text, only below config/.",
@@ -152,6 +174,7 @@ ROWS: Mapping[int, Row] = {
         "No permitted command mounts the host, runs privileged, enters containers or destroys data.",
         "unit/mcp_tools/test_tools_commands_grammar.py::test_hostile_command_is_refused_with_its_reason",
         "unit/mcp_tools/test_tools_commands_grammar.py::test_any_word_order_comes_to_a_documented_effect_or_nothing",
+        "integration/test_tools_escapes.py::test_a_command_out_is_refused",
     ),
     34: row(
         "Characters of the shell have no effect.",
@@ -164,6 +187,10 @@ ROWS: Mapping[int, Row] = {
     38: row(
         "`get_container_logs` gives 50 lines unless said, 200 at most.",
         "integration/test_tools_logs.py::test_fifty_raw_lines_by_default_and_two_hundred_at_most",
+    ),
+    39: row(
+        "The difference between restart and redeploy is explained to the agent.",
+        "integration/test_tools_promises.py::test_the_difference_of_restart_and_redeploy_is_explained",
     ),
     41: row(
         "`level` of `get_logs` filters.",
@@ -196,6 +223,10 @@ ROWS: Mapping[int, Row] = {
     53: row(
         "Title, summary and root cause of a post-mortem are required.",
         "integration/test_tools_writes.py::test_incomplete_postmortems_are_rejected",
+    ),
+    54: row(
+        "Names of post-mortems have a time, and none overwrites another.",
+        "integration/test_tools_writes.py::test_postmortems_never_overwrite_each_other",
     ),
     56: row(
         "One command makes the whole environment.",
@@ -237,11 +268,13 @@ ROWS: Mapping[int, Row] = {
         "unit/mcp_tools/test_tools_edit.py::test_structure_cannot_be_smuggled_into_a_value",
         "unit/mcp_tools/test_tools_guardrails.py::test_pool_size_outside_or_oddly_written_is_refused",
         "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
+        "integration/test_tools_escapes.py::test_an_edit_that_does_more_is_refused",
     ),
     83: row(
         "A service is not deployed while its file is out of range.",
         "integration/test_tools_writes.py::test_edit_and_redeploy_bring_the_new_value_into_the_process",
         "unit/mcp_tools/test_tools_guardrails.py::test_file_that_breaks_a_range_is_refused",
+        "integration/test_tools_hook.py::test_a_deploy_is_blocked_while_the_file_is_out_of_range",
     ),
     84: row(
         "That also holds for an `up` without a service: there is no such command.",
@@ -252,12 +285,14 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_writes.py::test_anything_but_an_allow_changes_nothing",
         "integration/test_tools_writes.py::test_unreadable_guardrails_stop_every_write",
         "integration/test_gate_answers.py::test_garbage_is_never_allowed_and_never_the_end",
+        "integration/test_tools_hook.py::test_what_cannot_be_read_is_blocked",
     ),
     86: row(
         "Two layers that know nothing of each other: guardrails in the tool server, policy in the daemon.",
         "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
         "integration/test_tools_writes.py::test_anything_but_an_allow_changes_nothing",
         "integration/test_gate_answers.py::test_policy_counts_as_it_is_now",
+        "integration/test_gate_answers.py::test_guardrails_hold_whatever_the_policy_says",
     ),
     90: row(
         "The agent puts metrics, logs, alerts and configuration together.",
@@ -308,6 +343,11 @@ ROWS: Mapping[int, Row] = {
         "unit/mcp_tools/test_tools_settings.py::test_environment_sets_everything",
         "integration/test_tools_queries.py::test_health_file_sets_the_queries",
     ),
+    142: row(
+        "Further back ends can be attached as MCP servers.",
+        "integration/test_tools_attached.py::test_the_filesystem_server_of_the_mcp_project_is_attached",
+        "integration/test_tools_attached.py::test_a_writing_call_is_one_effect_that_the_gate_judges",
+    ),
     143: row(
         "Write access only through narrow tools with their own checks.",
         "unit/mcp_tools/test_tools_commands_grammar.py::test_any_text_is_a_known_form_or_refused",
@@ -320,14 +360,8 @@ ROWS: Mapping[int, Row] = {
 OPEN: Mapping[int, str] = {
     9: "`PAGERDUTY_API_KEY` adds exactly four tools",
     10: "`CONFLUENCE_BASE_URL` and `CONFLUENCE_API_TOKEN` together add exactly three tools",
-    11: "three Prometheus tools, four of infrastructure, four of diagnostics, one of documentation",
-    18: "`list_metrics` lists every name that Prometheus has",
-    20: "errors, latency percentiles, connections and up/down of each service in one health call",
-    22: "the use of connections is judged against the configured pool size",
-    24: "the suggested query computes the error ratio by service",
     35: "commands end after 60 s and leave no process",
     36: "a command's result has output, error output and exit code; not zero is an error",
-    39: "the difference between restart and redeploy is explained to the agent",
     40: "`get_logs` serves api-server, payment-svc, auth-svc and postgres",
     44: "`get_alerts` is empty on a healthy system and again after the repair",
     47: "three named runbooks with both phases",
@@ -335,7 +369,6 @@ OPEN: Mapping[int, str] = {
     50: "each repairing step can be done with the tools there are",
     51: "a runbook has symptoms, thresholds, risks, and who is to be told",
     52: "`write_postmortem` saves title, date, summary, cause, timeline, repair and action items",
-    54: "names of post-mortems have a time, and none overwrites another",
     55: "the post-mortem has summary, root cause, timeline and action items",
     57: "the compose file has database, API server, traffic and Prometheus",
     58: "the compose file has health checks and waits for them",
@@ -401,5 +434,4 @@ OPEN: Mapping[int, str] = {
     138: "opening an incident on request needs no investigation",
     139: "a repair waits for the explicit word of a person",
     140: "a long-running bot does not grow",
-    142: "further back ends can be attached as MCP servers",
 }
