@@ -9,6 +9,7 @@ import typer
 
 from sre_daemon import __version__
 from sre_daemon.cli import audit, data, drill, incident, output, policy
+from sre_daemon.cli import investigate as investigation
 from sre_daemon.cli.client import Declined, connect
 from sre_daemon.cli.options import Config, Json, Reason, Url
 from sre_daemon.errors import ConfigError, DaemonError
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.add_typer(incident.app, name="incident")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
+app.command()(investigation.investigate)
 app.command()(data.backup)
 app.command()(data.restore)
 app.command()(data.replay)
