@@ -14,6 +14,7 @@ from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Conversation
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.pipeline.worker import Worker
+from sre_daemon.report.digest import Digests
 from sre_daemon.report.rules import RuleBook
 from sre_daemon.settings import load_people, load_senders
 from sre_daemon.store.approvals import Approvals
@@ -60,6 +61,7 @@ async def start_front(
         samples=Samples(base.database),
         runbooks=lambda: _runbooks(base),
         rules=RuleBook(base.policy, History(base.database), base.clock),
+        digest=Digests(History(base.database), base.clock),
         form_key=_form_key(base),
         proxy=_proxy(base),
     )

@@ -1,6 +1,7 @@
 """The commands. Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 nobody answers."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,19 @@ def serve(config: Config) -> None:
     from sre_daemon.cli.run import serve as run_daemon
 
     raise typer.Exit(run_daemon(config))
+
+
+@app.command()
+def digest(
+    since: Annotated[str, typer.Option(help="How far back, such as 24h, 7d or 30d.")] = "24h",
+    url: Url = "",
+) -> None:
+    """What fired, what was repaired, refused, what waits, and what it cost, as Markdown."""
+    found = re.fullmatch(r"(\d{1,4})([hd])", since)
+    if found is None or int(found[1]) == 0:
+        raise ConfigError(f"--since {since}: no such time", "write 24h, 7d or 30d")
+    hours = int(found[1]) * (24 if found[2] == "d" else 1)
+    output.say(connect(url).get("/digest", [("hours", str(hours))])["markdown"].rstrip())
 
 
 @app.command()

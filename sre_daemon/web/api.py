@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from sre_daemon.web.problems import BadRequest, NotFound
 from sre_daemon.web.stream import events
 
 MAX_PAGE = 500
+MOST_HOURS = 24 * 366
 BODY_SECONDS = 10.0
 MAX_REASON = 500
 MAX_QUESTION = 4000
@@ -35,6 +37,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{v1}/incidents/{{id}}/postmortem", postmortem),
         web.get(f"{v1}/policy/explain", explain),
         web.get(f"{v1}/events", events),
+        web.get(f"{v1}/digest", digest),
         web.post(f"{v1}/pause", pause),
         web.post(f"{v1}/resume", resume),
         web.get(f"{v1}/openapi.json", describe),
@@ -138,6 +141,14 @@ async def explain(request: web.Request) -> web.Response:
     check_person(request)
     labels = labels_of(request.query.getall("label", []))
     return web.json_response(dict(await request.app[FRONT].control.explain(labels)))
+
+
+async def digest(request: web.Request) -> web.Response:
+    """The digest of the last hours, as Markdown."""
+    check_person(request)
+    hours = _number(request.query.get("hours", "24"), "hours", 1, MOST_HOURS)
+    text = await request.app[FRONT].digest(timedelta(hours=hours))
+    return web.json_response({"markdown": text})
 
 
 async def pause(request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from aiohttp import web
@@ -248,6 +248,7 @@ class Front:
     samples: Charted
     runbooks: Callable[[], Sequence[Page]]
     rules: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
+    digest: Callable[[timedelta], Awaitable[str]]
     form_key: bytes
     proxy: Proxy | None = None
 

@@ -88,6 +88,9 @@ def document() -> dict[str, Any]:
             "/api/v1/policy/explain": _get(
                 "Which policy decides about an alert.", OBJECT, {"label": "name=value; repeated."}
             ),
+            "/api/v1/digest": _get(
+                "The digest of the last hours, as Markdown.", OBJECT, {"hours": "24 by default."}
+            ),
             "/api/v1/events": _get(
                 "What happens, as it happens: server-sent events.",
                 TEXT,

@@ -20,6 +20,7 @@ from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Answer
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.explain import explain
+from sre_daemon.report.digest import Digests
 from sre_daemon.report.rules import RuleBook
 from sre_daemon.settings import ReceiverSettings
 from sre_daemon.store.approvals import Approvals
@@ -221,6 +222,7 @@ async def front_door(
         samples=Samples(database),
         runbooks=lambda: [RUNBOOK],
         rules=RuleBook(Fixed(policy), History(database), clock or SystemClock()),
+        digest=Digests(History(database), clock or SystemClock()),
         form_key=b"form key of the test",
         proxy=proxy,
     )
