@@ -1,6 +1,7 @@
 """A store with a past: so many alerts, without sending each of them."""
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ def fill(folder: Path, *, incidents: int, alerts: int, is_open: bool) -> None:
         store.execute(INCIDENT, values | {"count": incidents})
         store.execute(EPISODE, values | {"count": alerts})
         store.commit()
+    # Else what is measured next waits for this to reach the disk.
+    os.sync()
 
 
 async def _make(file: Path) -> None:

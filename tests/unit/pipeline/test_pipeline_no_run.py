@@ -9,7 +9,7 @@ from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.metrics import Metrics
 from sre_daemon.pipeline import wire
-from sre_daemon.pipeline.decide import Decide, Patience
+from sre_daemon.pipeline.decide import Decide, Eyes, Patience
 from sre_daemon.pipeline.investigate import Investigate
 from sre_daemon.pipeline.stage import Escalate, Next
 from sre_daemon.store.sql import SqlStore
@@ -91,7 +91,9 @@ async def test_a_storm_is_told_with_what_is_critical_in_it(store):
 async def test_nothing_is_repaired_and_no_policy_is_asked(store, data, reason):
     one = incident(State.DIAGNOSED, data={"diagnosis": FOUND} | data)
     patience = Patience(3, timedelta(hours=1))
-    stage = Decide(store, Never(), Never(), Never(), patience, ManualClock(), Metrics())
+    stage = Decide(
+        store, Never(), Eyes(Never(), Never()), Never(), patience, ManualClock(), Metrics()
+    )
     outcome = await stage(one)
     assert isinstance(outcome, Escalate)
     assert outcome.reason is reason
