@@ -4,11 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 FAULT ?= pool-size
 KEEP ?=
+# supervisor, or compose for containers; with IMAGES=local those are built here, and nothing is pulled.
+RUNTIME ?= supervisor
+IMAGES ?=
+CONTAINERS := --runtime $(RUNTIME) $(if $(IMAGES),--images $(IMAGES))
 K ?=
 # With K=… a suite in which nothing matches (exit code 5) is no failure.
 FILTER := $(if $(K),-k '$(K)' || test $$? -eq 5)
 
-.PHONY: all pictures setup demo demo-down check test fmt docs bench clean
+.PHONY: all pictures setup demo demo-down stack stack-down check test fmt docs bench clean
 
 all: test
 
@@ -16,10 +20,17 @@ setup:
 	@scripts/setup
 
 demo: setup
-	@$(BIN)/python -m stack demo --fault $(FAULT) $(if $(KEEP),--keep)
+	@$(BIN)/python -m stack demo --fault $(FAULT) $(CONTAINERS) $(if $(KEEP),--keep)
 
 demo-down:
 	@$(BIN)/python -m stack down
+
+# The stack as containers, without a fault; make stack-down ends it.
+stack: setup
+	@$(BIN)/python -m stack up $(if $(IMAGES),--images $(IMAGES))
+
+stack-down: setup
+	@$(BIN)/python -m stack stop
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -16,10 +16,11 @@ from typing import Any
 
 import httpx
 
-from stack import kept
-from stack.embedded import Stack, StackError
+from stack import containers, kept
+from stack.embedded import Stack
 from stack.faults import FAULTS, Fault
 from stack.screen import Screen
+from stack.shop import Shop, StackError
 from stack.watch import Story, follow, wait_healthy
 
 # The fault and everything that follows; installation and start come before.
@@ -37,8 +38,8 @@ class Ending(Enum):
     BROKEN = auto()
 
 
-async def run(fault: str, *, keep: bool) -> int:
-    """The whole demo; the exit code."""
+async def run(fault: str, *, keep: bool, runtime: str = "supervisor", local: bool = False) -> int:
+    """The whole demo; the exit code. `local`: containers of images that are built here."""
     screen = Screen()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -47,7 +48,7 @@ async def run(fault: str, *, keep: bool) -> int:
     root = Path(tempfile.mkdtemp(prefix="sre-daemon-demo-"))
     # The database's server runs as another user and must be able to walk in.
     root.chmod(0o711)
-    stack = Stack(root)
+    stack = _stack(root, runtime, local=local)
     ending = Ending.BROKEN
     held = ExitStack()
     try:
@@ -78,7 +79,15 @@ async def run(fault: str, *, keep: bool) -> int:
     return 0 if ending is Ending.REPAIRED else 1
 
 
-async def _play(stack: Stack, fault: Fault, screen: Screen) -> Ending:
+def _stack(root: Path, runtime: str, *, local: bool) -> Shop:
+    if runtime == "supervisor":
+        return Stack(root)
+    images = containers.local_images() if local else None
+    engine, project = containers.engine_socket(), root.name.lower()
+    return containers.ContainerStack(root, images=images, engine=engine, project=project)
+
+
+async def _play(stack: Shop, fault: Fault, screen: Screen) -> Ending:
     screen.title("sre-daemon demo: a small shop, broken and brought back")
     await stack.start(screen.progress)
     async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
@@ -115,7 +124,7 @@ async def _play(stack: Stack, fault: Fault, screen: Screen) -> Ending:
     return Ending.BROKEN
 
 
-async def _status(http: httpx.AsyncClient, stack: Stack) -> Any:
+async def _status(http: httpx.AsyncClient, stack: Shop) -> Any:
     response = await http.get(
         f"{stack.daemon}/api/v1/status", headers={"Authorization": f"Bearer {stack.api_token}"}
     )
@@ -123,7 +132,7 @@ async def _status(http: httpx.AsyncClient, stack: Stack) -> Any:
 
 
 async def _postmortem(
-    http: httpx.AsyncClient, stack: Stack, story: Story, screen: Screen
+    http: httpx.AsyncClient, stack: Shop, story: Story, screen: Screen
 ) -> Path | None:
     """Show it, and keep a copy that outlives the stack."""
     if not story.incident_id:
@@ -140,7 +149,7 @@ async def _postmortem(
     return copy.resolve()
 
 
-async def check(http: httpx.AsyncClient, stack: Stack, story: Story) -> list[str]:
+async def check(http: httpx.AsyncClient, stack: Shop, story: Story) -> list[str]:
     """Our own look at the shop; what is wrong with it, or with the daemon's word."""
     problems = []
     if story.state not in {"resolved", "closed"} or not story.proven:
@@ -165,13 +174,13 @@ async def check(http: httpx.AsyncClient, stack: Stack, story: Story) -> list[str
     return problems
 
 
-async def _value(http: httpx.AsyncClient, stack: Stack, query: str) -> float | None:
+async def _value(http: httpx.AsyncClient, stack: Shop, query: str) -> float | None:
     response = await http.get(f"{stack.prometheus}/api/v1/query", params={"query": query})
     result = response.json()["data"]["result"]
     return float(result[0]["value"][1]) if result else None
 
 
-async def _keep(stack: Stack, screen: Screen, stop: asyncio.Event, held: ExitStack) -> None:
+async def _keep(stack: Shop, screen: Screen, stop: asyncio.Event, held: ExitStack) -> None:
     pointer = kept.hold(stack.root)
     if pointer is None:
         screen.section("still running, as another demo is; Ctrl-C stops this one")

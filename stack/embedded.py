@@ -6,33 +6,23 @@ started it.
 
 import asyncio
 import os
-import secrets
 import shutil
 import sys
 import xmlrpc.client
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import httpx
-
-from stack import deployments, envfile, files, postgres
-from stack.faults import FAULTS, Held
-from stack.files import HERE, Ports
+from stack import deployments, files, postgres
+from stack.files import HERE
+from stack.shop import Progress, Shop, StackError
 from stack.supervisor import Program, Supervisor
 
-START_SECONDS = 40
 PASSED_ON = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
 DEFAULT_POLICY = HERE / "policy.yaml"
-Progress = Callable[[str], None]
 
 
-class StackError(Exception):
-    """The stack does not run; the text has the last lines of the log that says why."""
-
-
-class Stack:
+class Stack(Shop):
     """One running stack below `root`, an empty folder.
 
     `policy=None` leaves the key out of the daemon's settings; `settings` replaces keys of them;
@@ -51,11 +41,7 @@ class Stack:
         webhook: str | None = None,
         daemon_command: Sequence[str] = ("-m", "sre_daemon.cli.main", "serve"),
     ) -> None:
-        self.root = root
-        self.webhook_token = secrets.token_urlsafe(24)
-        self.api_token = secrets.token_urlsafe(24)
-        self.config_file = root / "config" / "api-server.env"
-        self.deployments = root / "deployments.jsonl"
+        super().__init__(root)
         self.socket = root / "supervisor.sock"
         self._policy = policy
         self._daemon_env = daemon_env or {}
@@ -64,35 +50,9 @@ class Stack:
         self._webhook = webhook
         self._daemon_command = daemon_command
         self._supervisor = Supervisor(root)
-        self._held: list[Held] = []
-        self.ports = Ports.free()
-        self.api = f"http://127.0.0.1:{self.ports.api}"
-        self.prometheus = f"http://127.0.0.1:{self.ports.prometheus}"
-        self.alertmanager = f"http://127.0.0.1:{self.ports.alertmanager}"
-        self.daemon = f"http://127.0.0.1:{self.ports.daemon}"
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            await self.stop()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def start(self, progress: Progress = lambda _: None) -> None:
-        """Start everything and wait until it answers.
-
-        Raises:
-            StackError: naming the program that does not.
-        """
+        """See Shop."""
         (self.root / "logs").mkdir(parents=True)
         progress("making a PostgreSQL data folder")
         await asyncio.to_thread(postgres.initialise, self.root / "postgres")
@@ -110,26 +70,37 @@ class Stack:
         deployments.record(
             self.deployments, self.config_file, "api-server", "release", "first deploy"
         )
-        await self._answers("api-server", f"{self.api}/health")
+        await self.answers("api-server", f"{self.api}/health")
         await self.start_program("traffic-generator")
         progress("waiting until everything answers")
-        await self._answers("prometheus", f"{self.prometheus}/-/ready")
-        await self._answers("alertmanager", f"{self.alertmanager}/-/ready")
+        await self.answers("prometheus", f"{self.prometheus}/-/ready")
+        await self.answers("alertmanager", f"{self.alertmanager}/-/ready")
         if self._with_daemon:
-            await self._answers("sre-daemon", f"{self.daemon}/readyz")
+            await self.answers("sre-daemon", f"{self.daemon}/readyz")
 
     async def stop(self) -> None:
-        """Stop everything."""
-        for held in self._held:
-            await held.close()
-        self._held.clear()
+        """See Shop."""
+        await self.let_go()
         await self._supervisor.stop()
 
     def _write_files(self) -> None:
-        files.write_shop(self.root, self.ports)
-        files.write_prometheus(self.root, self.ports)
+        ports, local = self.ports, "127.0.0.1"
+        files.write_shop(self.root, {"DB_PORT": str(ports.postgres)})
+        files.write_prometheus(
+            self.root,
+            str(files.CHECKOUT / "rules" / "shop.rules.yml"),
+            f"{local}:{ports.alertmanager}",
+            {
+                "prometheus": f"{local}:{ports.prometheus}",
+                "api-server": f"{local}:{ports.api}",
+                "sre-daemon": f"{local}:{ports.daemon}",
+            },
+        )
         url = self._webhook or f"{self.daemon}/webhook/alertmanager"
-        files.write_alertmanager(self.root, url, self.webhook_token)
+        secret = self.root / "webhook-token"
+        secret.touch(mode=0o600)
+        secret.write_text(self.webhook_token)
+        files.write_alertmanager(self.root, url, str(secret))
         files.write_daemon(self.root, self.ports, self._policy, self._settings)
 
     def _programs(self) -> list[Program]:
@@ -193,54 +164,6 @@ class Stack:
             **self._daemon_env,
         }
 
-    async def _answers(self, program: str, url: str) -> None:
-        """Until the URL answers 200."""
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
-            try:
-                async with asyncio.timeout(START_SECONDS):
-                    while True:
-                        try:
-                            if (await http.get(url)).is_success:
-                                return
-                        except httpx.HTTPError:
-                            pass
-                        await asyncio.sleep(0.1)
-            except TimeoutError:
-                raise StackError(
-                    f"{program} does not answer at {url}; the end of its log:\n{self.log(program)}"
-                ) from None
-
-    # --- what an operator does
-    def config(self) -> dict[str, str]:
-        """The API server's configuration as it is in the file."""
-        return envfile.read(self.config_file)
-
-    async def redeploy(self, service: str, author: str, message: str) -> None:
-        """Restart a service with its configuration as it is now, and record that."""
-        deployments.record(self.deployments, self.config_file, service, author, message)
-        await self.stop_program(service)
-        await self.start_program(service)
-
-    async def deploy(self, values: Mapping[str, str], author: str, message: str) -> None:
-        """Change configuration values of the API server and redeploy it."""
-        for key, value in values.items():
-            envfile.change(self.config_file, key, value)
-        await self.redeploy("api-server", author, message)
-
-    async def inject(self, name: str) -> None:
-        """Break the shop as the fault of this name does."""
-        held = await FAULTS[name].inject(self)
-        if held is not None:
-            self._held.append(held)
-
-    async def heal(self) -> None:
-        """Back to the good configuration, as a person would."""
-        for held in self._held:
-            await held.close()
-        self._held.clear()
-        good = {key: files.GOOD[key] for key in ("DB_POOL_SIZE", "DB_POOL_TIMEOUT")}
-        await self.deploy(good, "release", "roll back")
-
     # --- processes
     async def status(self, program: str) -> tuple[str, int]:
         """The state's name and the process id (0 when it does not run)."""
@@ -254,6 +177,11 @@ class Stack:
     async def stop_program(self, program: str) -> None:
         """Stop it and wait, if it runs."""
         await self._quietly("stopProcess", program, "NOT_RUNNING")
+
+    async def recreate(self, service: str) -> None:
+        """A program reads its configuration when it starts."""
+        await self.stop_program(service)
+        await self.start_program(service)
 
     async def _quietly(self, method: str, program: str, fine: str) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from stack import postgres
 
 if TYPE_CHECKING:
-    from stack.embedded import Stack
+    from stack.shop import Shop
 
 
 class Held(Protocol):
@@ -26,17 +26,17 @@ class Fault:
     description: str
     alert: str
     repairable: bool
-    inject: Callable[["Stack"], Awaitable[Held | None]]
+    inject: Callable[["Shop"], Awaitable[Held | None]]
 
 
-def _deploy(values: Mapping[str, str], message: str) -> Callable[["Stack"], Awaitable[None]]:
-    async def inject(stack: "Stack") -> None:
+def _deploy(values: Mapping[str, str], message: str) -> Callable[["Shop"], Awaitable[None]]:
+    async def inject(stack: "Shop") -> None:
         await stack.deploy(values, "alice", message)
 
     return inject
 
 
-async def _lock_table(stack: "Stack") -> Held:
+async def _lock_table(stack: "Shop") -> Held:
     """A reporting job that locks a table and forgets to end its transaction."""
     connection = await postgres.connect(stack.ports.postgres)
     await connection.execute("SET application_name = 'report-job'")

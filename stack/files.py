@@ -46,55 +46,45 @@ class Ports:
         return cls(*numbers)
 
 
-def write_shop(root: Path, ports: Ports) -> Path:
+def write_shop(root: Path, database: Mapping[str, str]) -> Path:
     """The shop's configuration; the file that faults and repairs change."""
     folder = root / "config"
-    folder.mkdir()
-    lines = [f"{key}={value}\n" for key, value in (GOOD | {"DB_PORT": str(ports.postgres)}).items()]
+    folder.mkdir(parents=True)
+    lines = [f"{key}={value}\n" for key, value in (GOOD | dict(database)).items()]
     text = "# Configuration of the API server; it is read when the service is deployed.\n"
     for name in ("api-server.env", "api-server.env.backup"):
         (folder / name).write_text(text + "".join(lines), encoding="utf-8")
     return folder / "api-server.env"
 
 
-def write_prometheus(root: Path, ports: Ports) -> Path:
-    """Scrapes and evaluates every second."""
+def write_prometheus(root: Path, rules: str, alertmanager: str, targets: Mapping[str, str]) -> Path:
+    """Scrapes and evaluates every second; `targets` maps jobs to addresses."""
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(CHECKOUT / "rules" / "shop.rules.yml")],
-        "alerting": {
-            "alertmanagers": [
-                {"static_configs": [{"targets": [f"127.0.0.1:{ports.alertmanager}"]}]}
-            ]
-        },
-        "scrape_configs": [
-            _job("prometheus", ports.prometheus),
-            _job("api-server", ports.api),
-            _job("sre-daemon", ports.daemon),
-        ],
+        "rule_files": [rules],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+        "scrape_configs": [_job(name, address) for name, address in targets.items()],
     }
     return dump(config, root / "config" / "prometheus.yml")
 
 
-def _job(name: str, port: int) -> dict[str, Any]:
-    target = {"targets": [f"127.0.0.1:{port}"], "labels": {"service": name}}
-    return {"job_name": name, "static_configs": [target]}
+def _job(name: str, address: str) -> dict[str, Any]:
+    target = {"targets": [address], "labels": {"service": name}}
+    # One process may speak for several services; what it says of them counts.
+    return {"job_name": name, "honor_labels": True, "static_configs": [target]}
 
 
-def write_alertmanager(root: Path, webhook: str, token: str) -> Path:
-    """The product's own example with short times, and the address and token of this run."""
+def write_alertmanager(root: Path, webhook: str, credentials: str) -> Path:
+    """The product's own example with short times, and the address and token file of this run."""
     yaml = YAML(typ="safe")
     config = yaml.load((CHECKOUT / "alertmanager" / "alertmanager.yml").read_text("utf-8"))
     for route in (config["route"], *config["route"].get("routes", ())):
         repeat = "10s" if route is not config["route"] else "1h"  # the Watchdog's own route
         route.update({"group_wait": "0s", "group_interval": "1s", "repeat_interval": repeat})
-    secret = root / "webhook-token"
-    secret.touch(mode=0o600)
-    secret.write_text(token)
     for receiver in config["receivers"]:
         for hook in receiver.get("webhook_configs", ()):
             hook["url"] = webhook
-            hook["http_config"]["authorization"]["credentials_file"] = str(secret)
+            hook["http_config"]["authorization"]["credentials_file"] = credentials
     return dump(config, root / "alertmanager.yml")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from stack.embedded import Stack, StackError
 from stack.screen import Screen
+from stack.shop import Shop, StackError
 
 POLL_SECONDS = 0.2
 BASELINE_SECONDS = 60
@@ -78,7 +78,7 @@ class Story:
                 self.mark("closed", at)
 
 
-async def wait_healthy(http: httpx.AsyncClient, stack: Stack, screen: Screen) -> None:
+async def wait_healthy(http: httpx.AsyncClient, stack: Shop, screen: Screen) -> None:
     """Until the daemon is ready and no alert of the shop is pending or firing.
 
     Raises:
@@ -98,7 +98,7 @@ async def wait_healthy(http: httpx.AsyncClient, stack: Stack, screen: Screen) ->
         ) from None
 
 
-async def _healthy(http: httpx.AsyncClient, stack: Stack) -> bool:
+async def _healthy(http: httpx.AsyncClient, stack: Shop) -> bool:
     try:
         ready = (await http.get(f"{stack.daemon}/readyz")).json()
         alerts = (await http.get(f"{stack.prometheus}/api/v1/alerts")).json()["data"]["alerts"]
@@ -112,7 +112,7 @@ async def _healthy(http: httpx.AsyncClient, stack: Stack) -> bool:
     return well and not others and bool(rate) and float(rate[0]["value"][1]) > 20
 
 
-async def follow(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
+async def follow(http: httpx.AsyncClient, stack: Shop, story: Story) -> None:
     """Show everything from the first rule that fires until the incident ends."""
     headers = {"Authorization": f"Bearer {stack.api_token}"}
     while story.state not in ENDS:
@@ -130,7 +130,7 @@ async def follow(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _look_at_rules(http: httpx.AsyncClient, stack: Stack, story: Story) -> None:
+async def _look_at_rules(http: httpx.AsyncClient, stack: Shop, story: Story) -> None:
     """The first rule that fires, with the time of the evaluation that found it."""
     if "firing" in story.moments:
         return

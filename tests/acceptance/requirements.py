@@ -232,6 +232,84 @@ ROWS: Mapping[int, Row] = {
         "One command makes the whole environment.",
         "acceptance/test_accept_demo.py::test_every_part_is_on_the_screen_and_the_end_is_clean",
     ),
+    57: row(
+        "The compose file has database, API server, traffic and Prometheus.",
+        "acceptance/test_accept_compose.py::test_compose_file_has_the_whole_stack_with_health_checks",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    58: row(
+        "The compose file has health checks and waits for them.",
+        "acceptance/test_accept_compose.py::test_compose_file_has_the_whole_stack_with_health_checks",
+    ),
+    59: row(
+        "Prometheus scrapes the API server every five seconds or faster.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    60: row(
+        "Requests by status and endpoint, latency histogram and pool gauges are exposed.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    61: row(
+        "Pool size and timeout come from the environment.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    62: row(
+        "About 50 requests a second over three endpoints.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    63: row(
+        "0.1 to 0.2 errors a second per service on a good day.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    64: row(
+        "P99 in the low hundreds of ms for users, about 10 ms for others.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    65: row(
+        "A copy of the good configuration exists.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    66: row(
+        "Pool 1: at least 20 % of the requests fail.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    67: row(
+        "Pool 1: P99 above 1000 ms.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    68: row(
+        "Pool 1: metrics show the pool exhausted.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    69: row(
+        "Pool 1: logs full of `connection pool exhausted`.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    70: row(
+        "The fault is visible within 30 s.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    71: row(
+        '`rate(http_requests_total{status="500"}[1m])` shows the spike on /api/users.',
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    72: row(
+        "Other services stay healthy during the fault.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    73: row(
+        "Healthy services give metrics to compare with.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    74: row(
+        "Grafana on 3000 with Prometheus as its source.",
+        "acceptance/test_accept_compose.py::test_grafana_has_prometheus_and_the_dashboards",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
+    75: row(
+        "20 and a redeploy bring the rates back.",
+        "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+    ),
     76: row(
         "Cleaning up verifies the value, stops the stack and shows the post-mortem.",
         "acceptance/test_accept_demo.py::test_every_part_is_on_the_screen_and_the_end_is_clean",
@@ -370,25 +448,6 @@ OPEN: Mapping[int, str] = {
     51: "a runbook has symptoms, thresholds, risks, and who is to be told",
     52: "`write_postmortem` saves title, date, summary, cause, timeline, repair and action items",
     55: "the post-mortem has summary, root cause, timeline and action items",
-    57: "the compose file has database, API server, traffic and Prometheus",
-    58: "the compose file has health checks and waits for them",
-    59: "Prometheus scrapes the API server every five seconds or faster",
-    60: "requests by status and endpoint, latency histogram and pool gauges are exposed",
-    61: "pool size and timeout come from the environment",
-    62: "about 50 requests a second over three endpoints",
-    63: "0.1 to 0.2 errors a second per service on a good day",
-    64: "P99 in the low hundreds of ms for users, about 10 ms for others",
-    65: "a copy of the good configuration exists",
-    66: "pool 1: at least 20 % of the requests fail",
-    67: "pool 1: P99 above 1000 ms",
-    68: "pool 1: metrics show the pool exhausted",
-    69: "pool 1: logs full of `connection pool exhausted`",
-    70: "the fault is visible within 30 s",
-    71: '`rate(http_requests_total{status="500"}[1m])` shows the spike on /api/users',
-    72: "other services stay healthy during the fault",
-    73: "healthy services give metrics to compare with",
-    74: "Grafana on 3000 with Prometheus as its source",
-    75: "20 and a redeploy bring the rates back",
     87: "the system prompt gives a method, not a script",
     88: "on a healthy stack the agent reports that all is well",
     89: "from a vague report it finds DB_POOL_SIZE=1",

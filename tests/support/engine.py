@@ -16,7 +16,9 @@ from mcp_tools.runtimes import process
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "scripts" / "engine"
-LEASE = Path("/tmp/sre-daemon-engine.lease")
+# One at a time starts or stops the engine; everybody who uses it shares the other lock.
+TURN = Path("/tmp/sre-daemon-engine.turn")
+USERS = Path("/tmp/sre-daemon-engine.users")
 REFUSED = 3
 
 
@@ -63,18 +65,20 @@ def running_engine() -> Iterator[Engine]:
 
     A machine that refuses engines is skipped loudly. Everything else that goes wrong fails.
     """
-    with LEASE.open("w") as lease:
-        fcntl.flock(lease, fcntl.LOCK_EX)
+    with TURN.open("w") as turn, USERS.open("w") as users:
+        fcntl.flock(turn, fcntl.LOCK_EX)
         url = _script("up")
         image = _script("image")
-        fcntl.flock(lease, fcntl.LOCK_SH)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(turn, fcntl.LOCK_UN)
         client = DockerClient(base_url=url, timeout=30)
         try:
             yield Engine(url, client, image)
         finally:
             client.close()
+            fcntl.flock(turn, fcntl.LOCK_EX)
             try:
-                fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _script("down")
             except BlockingIOError:
                 pass  # another test process still uses it

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from stack.embedded import Stack
+from stack.shop import Shop as AnyStack
 
 QUIET_SECONDS = 40
 
@@ -17,7 +18,7 @@ QUIET_SECONDS = 40
 class Shop:
     """One stack, and its daemon's API."""
 
-    def __init__(self, stack: Stack, http: httpx.AsyncClient) -> None:
+    def __init__(self, stack: AnyStack, http: httpx.AsyncClient) -> None:
         self.stack = stack
         self.http = http
         self.known: set[str] = set()
@@ -126,10 +127,14 @@ class Shop:
 @asynccontextmanager
 async def running_shop(root: Path, **options) -> AsyncIterator[Shop]:
     """Start a stack, wait until all is well, stop it at the end."""
-    async with (
-        Stack(root, **options) as stack,
-        httpx.AsyncClient(timeout=5, trust_env=False) as http,
-    ):
+    async with watched(Stack(root, **options)) as shop:
+        yield shop
+
+
+@asynccontextmanager
+async def watched(stack: AnyStack) -> AsyncIterator[Shop]:
+    """The same for any kind of stack."""
+    async with stack, httpx.AsyncClient(timeout=5, trust_env=False) as http:
         shop = Shop(stack, http)
         await shop.quiet()
         yield shop
