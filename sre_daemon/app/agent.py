@@ -25,6 +25,7 @@ from sre_daemon.pipeline.conversation import Conversation
 from sre_daemon.pipeline.resume import Resume
 from sre_daemon.pipeline.surroundings import Surroundings
 from sre_daemon.settings.agent import AgentSettings
+from sre_daemon.settings.attached import reading
 from sre_daemon.store.ledger import Ledger
 from sre_daemon.store.sessions import Sessions
 from sre_daemon.toolclient import ToolSession, open_session
@@ -169,6 +170,7 @@ def _models(base: Base) -> Models | None:
         base_url=base.secrets.anthropic_base_url or "",
         bounds=bounds_for(settings),
         prices={name: Price(it.read, it.written) for name, it in settings.prices.items()},
+        attached=reading(base.settings.tools),
     )
     server = tool_server("investigate", base.tools)
     sessions = Sessions(base.database)

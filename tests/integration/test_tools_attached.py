@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from mcp_tools.clients.attached import fingerprint
+from sre_daemon.agent.claude.profile import ALLOWED
+from sre_daemon.toolclient import ToolServer
 from tests.support import npm
+from tests.support.claude_runs import run_claude
+from tests.support.messages_api import use
 from tests.support.tool_server import (
     ALLOW,
     REPOSITORY,
@@ -20,6 +24,17 @@ from tests.support.tool_server import (
     tree,
 )
 
+INCONCLUSIVE = {
+    "conclusive": False,
+    "root_cause": "",
+    "confidence": 0.1,
+    "evidence": [],
+    "contributing_factors": [],
+    "affected_services": [],
+    "ruled_out": [],
+    "missing": ["more"],
+    "proposed": [],
+}
 KINDS = {
     **dict.fromkeys(("add", "environment", "leak", "long", "slow", "fails", "dies"), "read"),
     "write": "write",
@@ -255,3 +270,21 @@ def test_settings_that_leave_something_open_are_refused(tmp_path, server):
     file.write_text(json.dumps({"tools": {"a__b": {"command": ["a"]}}}))
     with pytest.raises(SettingsError, match="tools"):
         settings.load(file)
+
+
+async def test_the_agent_reads_with_an_attached_tool_and_is_offered_no_other(tmp_path):
+    def model(body):
+        if len(body["messages"]) == 1:
+            return [use("mcp__sre__other__add", a=2, b=3)]
+        return [use("StructuredOutput", **INCONCLUSIVE)]
+
+    config = attach(tmp_path, {"add": "read", "write": "write"})
+    server = ToolServer(
+        (sys.executable, "-m", "mcp_tools", "--phase", "investigate", "--config", str(config))
+    )
+    run = await run_claude(tmp_path, model, server=server, attached=("other__add",))
+    assert run.failure is None
+    assert [(call.tool, call.is_error) for call in run.recorder.calls] == [("other__add", False)]
+    assert "5" in run.recorder.calls[0].output
+    offered = {tool["name"] for tool in run.requests[0]["tools"]}
+    assert offered == {"StructuredOutput", *ALLOWED, "mcp__sre__other__add"}

@@ -39,7 +39,8 @@ SDK_VARIABLES = (
 
 @dataclass(frozen=True, slots=True)
 class ClaudeProfile:
-    """What the operator chooses; `folder` takes the private folders of the runs."""
+    """What the operator chooses; `folder` takes the private folders of the runs. `attached` names
+    the reading tools of other people's servers, which our tool server passes on."""
 
     model: str
     folder: Path
@@ -49,6 +50,12 @@ class ClaudeProfile:
     prices: Mapping[str, Price] = field(default_factory=dict)
     silence_seconds: float = SILENCE_SECONDS
     retries: int = 3
+    attached: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Every tool that an investigation may call, and no other may be there."""
+        return (*ALLOWED, *(PREFIX + name for name in self.attached))
 
     @property
     def max_budget_usd(self) -> float | None:

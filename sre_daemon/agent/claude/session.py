@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,8 @@ class Gate:
     Until a governor is there, nothing may be called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Collection[str] = ALLOWED) -> None:
+        self._allowed = frozenset(allowed)
         self.governor: Governor | None = None
 
     async def __call__(
@@ -52,7 +53,7 @@ class Gate:
         name = data.get("tool_name")
         if name == ANSWER:
             return {}
-        if not isinstance(name, str) or name not in ALLOWED or self.governor is None:
+        if not isinstance(name, str) or name not in self._allowed or self.governor is None:
             return _deny("An investigation only reads.")
         arguments = data.get("tool_input")
         known = arguments if isinstance(arguments, dict) else {}
@@ -116,7 +117,7 @@ async def open_session(
     cli = Path(sdk.__file__).parent / "_bundled" / "claude"
     space = workspace.create(profile.folder, cli, server, profile.variables())
     stderr: deque[str] = deque(maxlen=STDERR_LINES)
-    gate = Gate()
+    gate = Gate(profile.allowed)
     client = sdk.ClaudeSDKClient(_options(profile, purpose, space, gate, stderr.append))
     try:
         try:
@@ -199,7 +200,7 @@ def _options(
         session_store=cast("SessionStore | None", purpose.memory),
         # No built-in tools, and of the server's tools only those that read.
         tools=[],
-        allowed_tools=list(ALLOWED),
+        allowed_tools=list(profile.allowed),
         permission_mode="dontAsk",
         hooks={"PreToolUse": [lock]},
         mcp_servers=space.mcp_config,

@@ -1,6 +1,6 @@
 """Turns the SDK's messages into steps and, in the end, into the report."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ class Transcript:
 
         match message:
             case sdk.SystemMessage(subtype="init", data=data):
-                check_session(data)
+                check_session(data, self._profile.allowed)
                 self.begun = True
             case sdk.StreamEvent(event=event):
                 await self._streamed(event)
@@ -180,7 +180,7 @@ def ended(result: "ResultMessage", *, answered: bool) -> ending.Ending:
     )
 
 
-def check_session(data: Mapping[str, Any]) -> None:
+def check_session(data: Mapping[str, Any], allowed: Collection[str] = ALLOWED) -> None:
     """A tool server that failed to start is no error for the command line; for us it is."""
     servers = [(item.get("name"), item.get("status")) for item in data.get("mcp_servers", ())]
     if servers != [(SERVER, "connected")]:
@@ -190,8 +190,8 @@ def check_session(data: Mapping[str, Any]) -> None:
             FaultKind.TOOLS,
         )
     tools = set(data.get("tools", ())) - {ANSWER}
-    if tools != set(ALLOWED):
-        wrong = ", ".join(sorted(tools ^ set(ALLOWED)))
+    if tools != set(allowed):
+        wrong = ", ".join(sorted(tools ^ set(allowed)))
         raise AgentUnavailable(
             f"the agent does not have exactly the reading tools: {wrong}",
             "daemon, tool server and SDK do not fit together: install them anew",
