@@ -278,6 +278,16 @@ ROWS = [
                 by("rollbacks_total", "outcome"),
                 stacked=True,
             ),
+            Panel(
+                "Policy in force",
+                "How long, by its digest; and on how many replicas the file is another one.",
+                {
+                    "{{digest}}": "sre_daemon_policy_info * on (instance) group_left () "
+                    "(time() - sre_daemon_policy_reload_success_timestamp_seconds)",
+                    "edited": "sum(sre_daemon_policy_file_differs)",
+                },
+                "s",
+            ),
         ],
     ),
     Row(

@@ -1,22 +1,29 @@
 """What a person may ask of the running daemon: pause, resume, status, explain, readiness."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
 from sre_daemon import __version__
 from sre_daemon.clock import Clock
+from sre_daemon.domain.audit import AuditEntry, AuditKind
+from sre_daemon.domain.effect import Effect
 from sre_daemon.errors import DaemonError, PolicyFileError, WrongState
 from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Observer
 from sre_daemon.policy.explain import explain
+from sre_daemon.policy.question import Question
 from sre_daemon.policy.source import PolicyFile
+from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.base import WATCHDOG, Store
 from sre_daemon.store.pauses import Pauses
+
+# As long as any limit looks back.
+HISTORY = timedelta(days=2)
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +34,7 @@ class Control:
 
     store: Store
     pauses: Pauses
+    audit: AuditLog
     policy: PolicyFile
     observer: Observer
     clock: Clock
@@ -55,12 +63,43 @@ class Control:
         self.metrics.paused.set(0)
         log.warning("resumed", reason=reason, who=who)
 
+    async def reload(self, who: str) -> Mapping[str, object]:
+        """Put the policy file in force, whole or not at all.
+
+        Raises:
+            PolicyFileError: it cannot be used; the policy before it stays in force.
+        """
+        before = self.policy.standing().digest
+        try:
+            policy = self.policy.read()
+        except PolicyFileError as failure:
+            self.metrics.policy_reload_success.set(0)
+            log.error("policy not reloaded", error=str(failure), who=who, in_force=before)
+            data = {"in_force": before, "failure": failure.reason}
+            await self._record(who, "the policy file cannot be used", data)
+            raise
+        digest = policy.digest if policy else ""
+        # First the record: a policy that nobody can look up later does not come into force.
+        data = {"before": before, "digest": digest}
+        await self._record(who, "the policy file comes into force", data)
+        self.policy.put(policy)
+        self.metrics.policy_reload_success.set(1)
+        self.metrics.policy_reloaded.set(self.clock.now().timestamp() if policy else 0)
+        self.metrics.policy_in_force(digest)
+        log.info("policy reloaded", who=who, digest=digest, before=before)
+        return {"digest": digest, "before": before, "changed": digest != before}
+
+    async def _record(self, who: str, summary: str, data: Mapping[str, str]) -> None:
+        entry = AuditEntry(self.clock.now(), AuditKind.RELOAD, who, summary, data=data)
+        await self.audit.record(entry)
+
     async def status(self) -> Mapping[str, object]:
         """For the status page and the console's header."""
         totals = await self.store.totals()
         return {
             "version": __version__,
             "mode": self._mode(),
+            "policy": asdict(self.policy.standing()),
             "paused": await self.pauses.why(),
             "engine": self.engine,
             "model": self.model,
@@ -85,9 +124,23 @@ class Control:
             store = failure.reason
         return {"store": store, **await self.observer.ready()}
 
-    async def explain(self, labels: Mapping[str, str]) -> Mapping[str, object]:
-        """Which policy matches an alert with these labels, and what it would allow."""
-        return explain(self.policy.current(), labels, self.clock.now())
+    async def explain(
+        self, labels: Mapping[str, str], effects: Sequence[Effect] = (), at: datetime | None = None
+    ) -> Mapping[str, object]:
+        """What the policy in force says about an alert with these labels.
+
+        Without `at` it is asked about this moment, with what was done lately.
+        """
+        now = self.clock.now()
+        question = Question(alerts=(labels,), effects=effects, at=at or now)
+        if at is None:
+            question = replace(
+                question,
+                acted=await self.store.acted(now - HISTORY),
+                opened=await self.store.opened(now - HISTORY),
+                paused=await self.pauses.why() is not None,
+            )
+        return explain(self.policy.current(), question)
 
     async def refresh(self) -> None:
         """Bring the gauges that mirror the store up to date."""
@@ -100,6 +153,7 @@ class Control:
             self.metrics.queue_depth.labels(severity).set(waiting)
         self.metrics.accepted.set(totals.accepted)
         self.metrics.settled.set(totals.settled)
+        self.metrics.policy_differs.set(self.policy.standing().differs)
         self.metrics.paused.set(await self.pauses.why() is not None)
         seen = await self.store.switch(WATCHDOG)
         self.metrics.watchdog.set(datetime.fromisoformat(seen).timestamp() if seen else 0)

@@ -239,6 +239,22 @@ class Metrics:
         )
         for decision in Decision:
             self.verdicts.labels("", decision, Reason.NO_POLICY)
+        self.policy_reload_success = self._gauge(
+            "policy_reload_success", "1 while the last reload of the policy file succeeded."
+        )
+        self.policy_reloaded = self._gauge(
+            "policy_reload_success_timestamp_seconds",
+            "When the policy in force was put there; 0 while there is none.",
+        )
+        self.policy_differs = self._gauge(
+            "policy_file_differs", "1 while the policy file is not the policy in force."
+        )
+        self.policy = Gauge(
+            "sre_daemon_policy_info",
+            "1 for the digest of the policy in force.",
+            ["digest"],
+            registry=self.registry,
+        )
         self.effects = self._counter(
             "effects_total",
             "Effects by outcome.",
@@ -326,6 +342,12 @@ class Metrics:
             "audit_intact", "1 while nothing is wrong with the audit log since the last head."
         )
         self.audit_intact.set(1)
+
+    def policy_in_force(self, digest: str) -> None:
+        """Name it, and forget the one before."""
+        self.policy.clear()
+        if digest:
+            self.policy.labels(digest).set(1)
 
     def tool(self, name: str) -> str:
         """The label value for a tool: its name, or `other`, so that no caller adds series."""

@@ -1,13 +1,13 @@
 """The daemon as a whole: started whole or not at all, stopped in reverse order."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 
 from sre_daemon import __version__
 from sre_daemon.app.agent import conversation_for, resume_for, start_agent, watch_director
-from sre_daemon.app.foundation import Base, OpenStore, foundation
+from sre_daemon.app.foundation import OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
 from sre_daemon.app.people import start_people
@@ -15,13 +15,13 @@ from sre_daemon.app.trust import record_start, start_anchor
 from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
 from sre_daemon.control import Control
-from sre_daemon.domain.audit import DAEMON, AuditEntry, AuditKind
+from sre_daemon.domain.audit import DAEMON
 from sre_daemon.errors import PolicyFileError, StoreUnavailable
 from sre_daemon.pipeline.halt import Halt
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.pauses import Pauses
 from sre_daemon.store.sql import SqlStore
-from sre_daemon.tasks import race
+from sre_daemon.tasks import Tasks, race
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +31,9 @@ GAUGES_EVERY = 2.0
 class Daemon:
     """A running daemon. `start` builds it whole or not at all; `stop` undoes it in reverse order."""
 
-    def __init__(self, stack: AsyncExitStack, base: Base, control: Control, url: str) -> None:
+    def __init__(self, stack: AsyncExitStack, tasks: Tasks, control: Control, url: str) -> None:
         self._stack = stack
-        self._base = base
-        self._tasks = base.tasks
+        self._tasks = tasks
         self._control = control
         self.url = url
 
@@ -65,21 +64,14 @@ class Daemon:
         await race(_wait(stop), _wait(self._tasks.failed))
         return stop.is_set()
 
-    async def reload(self) -> None:
-        """Look at the policy file now, to say in the log whether it can be used.
+    async def reload(self, who: str) -> None:
+        """Put the policy file in force.
 
         Raises:
-            PolicyFileError: it cannot; until it can, nothing is changed.
+            PolicyFileError: it cannot be used; the policy before it stays.
+            StoreUnavailable: it could not be recorded; the policy before it stays.
         """
-        now, audit = self._base.clock.now(), self._base.audit
-        try:
-            policy = self._base.policy.current()
-        except PolicyFileError as failure:
-            entry = AuditEntry(now, AuditKind.RELOAD, DAEMON, f"cannot be used: {failure.reason}")
-            await audit.record(entry)
-            raise
-        data = {"digest": policy.digest if policy else None}
-        await audit.record(AuditEntry(now, AuditKind.RELOAD, DAEMON, "policy read", data=data))
+        await self._control.reload(who)
 
     async def pause(self, reason: str, who: str) -> None:
         """Change nothing from now on. Raises StoreUnavailable."""
@@ -102,17 +94,13 @@ class Daemon:
         people = await start_people(stack, base)
         agent = start_agent(base)
         director = agent.director
-        worker = await start_worker(stack, base, agent, people.notifier)
-        resume = resume_for(base, director)
-        intake = await start_intake(stack, base, worker, people, resume)
-        await record_start(base)
-        start_anchor(base, people.notifier)
         pauses = Pauses(base.database)
         halt = Halt(base.data, pauses, clock)
         base.tasks.spawn("halt", halt.run())
         control = Control(
             base.store,
             pauses,
+            base.audit,
             base.policy,
             base.observer,
             clock,
@@ -121,12 +109,19 @@ class Daemon:
             director.model,
             halt.file,
         )
+        with suppress(PolicyFileError):  # said in log, metric and status; nothing is changed
+            await control.reload(DAEMON)
+        worker = await start_worker(stack, base, agent, people.notifier)
+        resume = resume_for(base, director)
+        intake = await start_intake(stack, base, worker, people, resume)
+        await record_start(base)
+        start_anchor(base, people.notifier)
         base.tasks.spawn("gauges", _gauges(control, clock))
         base.tasks.spawn("director", watch_director(base, director))
         conversation = conversation_for(base, director)
         url = await start_front(stack, base, intake, control, worker, conversation)
         log.info("ready", url=url, engine=director.engine, version=__version__)
-        return cls(stack, base, control, url)
+        return cls(stack, base.tasks, control, url)
 
 
 async def _gauges(control: Control, clock: Clock) -> None:

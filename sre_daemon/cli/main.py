@@ -33,7 +33,7 @@ app.command()(drill.drill)
 
 @app.command()
 def serve(config: Config) -> None:
-    """Run the daemon. SIGTERM stops it, SIGHUP looks at the policy file again."""
+    """Run the daemon. SIGTERM stops it, SIGHUP puts the policy file in force."""
     # Late: the other commands need none of it and should answer at once.
     from sre_daemon.cli.run import serve as run_daemon
 

@@ -11,14 +11,14 @@ import structlog
 from sre_daemon import logs
 from sre_daemon.app import Daemon
 from sre_daemon.cli.output import say
-from sre_daemon.errors import DaemonError
+from sre_daemon.errors import DaemonError, PolicyFileError
 from sre_daemon.settings import Secrets, Settings, load, load_secrets
 
 log = structlog.get_logger(__name__)
 
 
 def serve(config: Path) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. SIGHUP checks the policy file, SIGUSR1 pauses.
+    """Run until SIGTERM or SIGINT; the exit code. SIGHUP puts the policy file in force, SIGUSR1 pauses.
 
     Raises:
         ConfigError: settings that cannot be used.
@@ -84,7 +84,8 @@ async def _reload_on(hang_up: asyncio.Event, daemon: Daemon) -> None:
         await hang_up.wait()
         hang_up.clear()
         try:
-            await daemon.reload()
-            log.info("policy file can be used")
+            await daemon.reload("SIGHUP")
+        except PolicyFileError:
+            continue  # said in the log, with each mistake
         except DaemonError as failure:
-            log.error("policy file cannot be used; nothing is changed", error=str(failure))
+            log.error("policy not reloaded", error=str(failure))

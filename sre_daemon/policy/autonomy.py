@@ -12,7 +12,8 @@ from datetime import datetime
 from sre_daemon.domain.autonomy import LADDER, Autonomy, lower
 from sre_daemon.domain.trial import BAD, GOOD, Trial, TrialOutcome
 from sre_daemon.domain.verdict import Reason
-from sre_daemon.policy.intervals import NamedIntervals, active
+from sre_daemon.policy.file import Policy
+from sre_daemon.policy.intervals import active
 from sre_daemon.policy.model import Rule
 
 CEILINGS: Mapping[str, Autonomy] = {
@@ -31,13 +32,7 @@ class Level:
     text: str
 
 
-def level(
-    rule: Rule,
-    mode: str,
-    intervals: Mapping[str, NamedIntervals],
-    earned: Mapping[str, Autonomy],
-    at: datetime,
-) -> Level:
+def level(rule: Rule, policy: Policy, earned: Mapping[str, Autonomy], at: datetime) -> Level:
     """The level of this policy at this moment."""
     filed = Autonomy(rule.autonomy)
     now = lower(earned.get(rule.name, filed), rule.ceiling)
@@ -47,13 +42,15 @@ def level(
         found = Level(now, Reason.AUTONOMY, f"autonomy {filed}, and it earned {now}")
     else:
         found = Level(now, Reason.AUTONOMY, f"autonomy {now}")
-    if found.autonomy is Autonomy.AUTO and not active(rule.active_time_intervals, intervals, at):
+    if found.autonomy is Autonomy.AUTO and not active(
+        rule.active_time_intervals, policy.intervals, at
+    ):
         names = ", ".join(rule.active_time_intervals)
         text = f"{found.text}, but only ask outside {names}"
         found = Level(Autonomy.ASK, Reason.OUTSIDE_WINDOW, text)
-    ceiling = CEILINGS.get(mode, Autonomy.SHADOW)
+    ceiling = CEILINGS.get(policy.mode, Autonomy.SHADOW)
     if ceiling.rank < found.autonomy.rank:
-        text = f"{found.text}, but the mode of the file is {mode}: {ceiling}"
+        text = f"{found.text}, but the mode of the file is {policy.mode}: {ceiling}"
         found = Level(ceiling, Reason.MODE_CEILING, text)
     return found
 

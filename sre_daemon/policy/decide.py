@@ -63,20 +63,27 @@ def decide_effect(policy: Policy | None, question: Question, effect: Effect) -> 
 
 
 def _decide(policy: Policy | None, question: Question, checks: Checks) -> Verdict:
-    tree: list[Node] = []
+    if policy is None:
+        return _denied("there is no policy, so nothing may be changed", [])
+    tree = [Node(Mark.YES if policy.mode == "act" else Mark.NOTE, f"mode {policy.mode}")]
     rule = _first(policy, question, tree)
-    if policy is None or rule is None:
-        none = "there is no policy, so nothing may be changed"
-        message = REASONS[Reason.NO_POLICY] if policy else none
-        return _verdict(Decision.DENY, Reason.NO_POLICY, message, "", tree)
-    now = level(rule, policy.mode, policy.intervals, question.earned, question.at)
-    tree.append(Node(_mark(now), now.text))
+    if rule is None:
+        return _denied(REASONS[Reason.NO_POLICY], tree)
+    now = level(rule, policy, question.earned, question.at)
     found = list(checks(policy, rule, question))
-    tree += [Node(Mark.NO if item.against else Mark.YES, item.text) for item in found]
+    # The last node is that of the policy; what was looked at belongs to it.
+    matched = tree.pop()
+    mark = Mark.YES if now.autonomy is Autonomy.AUTO else Mark.NOTE
+    nodes = (*matched.nodes, Node(mark, now.text), *(item.node for item in found))
+    tree.append(replace(matched, nodes=nodes))
     for item in found:
         if item.against is not None:
             return _verdict(Decision.DENY, item.against, item.text, rule.name, tree)
     return _yes(rule, now, question, tree)
+
+
+def _denied(message: str, tree: list[Node]) -> Verdict:
+    return _verdict(Decision.DENY, Reason.NO_POLICY, message, "", tree)
 
 
 def _yes(rule: Rule, now: Level, question: Question, tree: list[Node]) -> Verdict:
@@ -99,21 +106,27 @@ def _verdict(
     return Verdict(decision, reason, message, policy, (*tree, end))
 
 
-def _mark(now: Level) -> Mark:
-    return Mark.YES if now.autonomy is Autonomy.AUTO else Mark.NOTE
-
-
-def _first(policy: Policy | None, question: Question, tree: list[Node]) -> Rule | None:
-    for rule in policy.policies if policy else ():
+def _first(policy: Policy, question: Question, tree: list[Node]) -> Rule | None:
+    """The first policy that matches one of the alerts; every one that was looked at is a node."""
+    for rule in policy.policies:
+        # One line for each matcher that fails, however many alerts it fails for.
+        failing: dict[str, list[str]] = {}
         for labels in question.alerts:
             name = labels.get("alertname", "unnamed")
-            failing = [str(m) for m in rule.parsed if not m.matches(labels)]
-            if not failing:
-                tree.append(Node(Mark.YES, f"policy {rule.name} matches alert {name}"))
+            wrong = next((m for m in rule.parsed if not m.matches(labels)), None)
+            if wrong is None:
+                node = Node(Mark.YES, f"matches alert {name}")
+                tree.append(Node(Mark.YES, f"policy {rule.name}", (node,)))
                 return rule
-            text = f"policy {rule.name} does not match alert {name}: {failing[0]}"
-            tree.append(Node(Mark.NO, text))
+            failing.setdefault(str(wrong), []).append(name)
+        nodes = [Node(Mark.NO, _misses(wrong, names)) for wrong, names in failing.items()]
+        tree.append(Node(Mark.NO, f"policy {rule.name}", tuple(nodes)))
     return None
+
+
+def _misses(matcher: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{matcher} does not match alert {names[0]}{more}"
 
 
 def _repair(policy: Policy, rule: Rule, question: Question) -> Iterator[Check]:
@@ -132,6 +145,8 @@ def _repair(policy: Policy, rule: Rule, question: Question) -> Iterator[Check]:
     for query in rule.guard_queries:
         if query in question.guards:
             yield _guard(query, question)
+        else:
+            yield Check(f"guard is evaluated before each effect: {query}", open=True)
 
 
 def _one_effect(policy: Policy, rule: Rule, question: Question) -> Iterator[Check]:

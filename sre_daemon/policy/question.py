@@ -7,7 +7,7 @@ from datetime import datetime
 from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.domain.effect import Effect
-from sre_daemon.domain.verdict import Reason
+from sre_daemon.domain.verdict import Mark, Node, Reason
 from sre_daemon.store.base import Acted
 
 RUNBOOK_ENGINE = "runbook"
@@ -48,7 +48,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what was found, and the reason if that is a no."""
+    """One thing that was looked at: what was found, and the reason if that is a no.
+
+    `open`: it is only looked at later.
+    """
 
     text: str
     against: Reason | None = None
+    open: bool = False
+
+    @property
+    def node(self) -> Node:
+        """As a line of the tree."""
+        if self.against is not None:
+            return Node(Mark.NO, self.text)
+        return Node(Mark.NOTE if self.open else Mark.YES, self.text)

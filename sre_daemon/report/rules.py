@@ -74,7 +74,7 @@ def _rule(
     tried: Sequence[Attempt],
     at: datetime,
 ) -> dict[str, object]:
-    now = level(rule, policy.mode, policy.intervals, earned, at)
+    now = level(rule, policy, earned, at)
     mine = [item for item in tried if item.policy == rule.name]
     endings = Counter(item.ending for item in mine)
     return {

@@ -35,7 +35,6 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{v1}/incidents/{{id}}/timeline", timeline),
         web.get(f"{v1}/incidents/{{id}}/transcript", transcript),
         web.get(f"{v1}/incidents/{{id}}/postmortem", postmortem),
-        web.get(f"{v1}/policy/explain", explain),
         web.get(f"{v1}/events", events),
         web.get(f"{v1}/digest", digest),
         web.post(f"{v1}/pause", pause),
@@ -134,13 +133,6 @@ async def read_postmortem(item: Incident) -> str:
         return await asyncio.to_thread(Path(path).read_text, encoding="utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         raise NotFound("the post-mortem cannot be read", f"look for {path}") from failure
-
-
-async def explain(request: web.Request) -> web.Response:
-    """Which policy decides about an alert with these labels."""
-    check_person(request)
-    labels = labels_of(request.query.getall("label", []))
-    return web.json_response(dict(await request.app[FRONT].control.explain(labels)))
 
 
 async def digest(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.alert import Severity
 from sre_daemon.domain.approval import Answer, Approval
 from sre_daemon.domain.audit import AuditEntry, AuditLine
+from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
@@ -211,8 +212,14 @@ class Controls(Protocol):
         """`ok` or what is wrong, for each dependency; one of them is `store`."""
         ...
 
-    async def explain(self, labels: Mapping[str, str]) -> Mapping[str, object]:
+    async def explain(
+        self, labels: Mapping[str, str], effects: Sequence[Effect] = (), at: datetime | None = None
+    ) -> Mapping[str, object]:
         """What the policy says about an alert; raises PolicyFileError."""
+        ...
+
+    async def reload(self, who: str) -> Mapping[str, object]:
+        """Put the policy file in force; raises PolicyFileError, StoreUnavailable."""
         ...
 
 

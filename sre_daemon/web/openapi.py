@@ -86,11 +86,18 @@ def document() -> dict[str, Any]:
             f"{one}/escalate": _post("It is a person's from now on."),
             f"{one}/hand-back": _post("The daemon goes on with it."),
             "/api/v1/policy/explain": _get(
-                "Which policy decides about an alert.", OBJECT, {"label": "name=value; repeated."}
+                "Which policy decides about an alert, and why.",
+                OBJECT,
+                {
+                    "label": "name=value; may be repeated.",
+                    "effect": "An effect as JSON or in the short form; may be repeated.",
+                    "at": "Another time than now.",
+                },
             ),
             "/api/v1/digest": _get(
                 "The digest of the last hours, as Markdown.", OBJECT, {"hours": "24 by default."}
             ),
+            "/-/reload": _post("Put the policy file in force.", None),
             "/api/v1/events": _get(
                 "What happens, as it happens: server-sent events.",
                 TEXT,
@@ -126,11 +133,12 @@ def _get(
     }
 
 
-def _post(summary: str, body: dict[str, Any] = REASON) -> dict[str, Any]:
+def _post(summary: str, body: dict[str, Any] | None = REASON) -> dict[str, Any]:
+    content = {"application/json": {"schema": body}}
     return {
         "post": {
             "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            **({"requestBody": {"required": True, "content": content}} if body else {}),
             "responses": {"200": {"description": "OK"}, "default": _failure()},
         }
     }

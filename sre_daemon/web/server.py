@@ -6,7 +6,17 @@ import os
 from aiohttp import web
 
 from sre_daemon.errors import ConfigError
-from sre_daemon.web import api, approvals, console, handover, hands, health, problems, webhook
+from sre_daemon.web import (
+    api,
+    approvals,
+    console,
+    handover,
+    hands,
+    health,
+    policy,
+    problems,
+    webhook,
+)
 from sre_daemon.web.front import FRONT, Front
 
 # Forms and pause reasons; the webhook has its own, larger limit.
@@ -23,6 +33,7 @@ def build(front: Front) -> web.Application:
     app.router.add_post(problems.WEBHOOK, webhook.Webhook(front).receive)
     app.add_routes(health.routes())
     app.add_routes(api.routes())
+    app.add_routes(policy.routes())
     app.add_routes(handover.routes())
     app.add_routes(approvals.routes())
     app.add_routes(hands.routes())

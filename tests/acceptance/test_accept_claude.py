@@ -13,6 +13,8 @@ from tests.support import good_agent
 from tests.support.messages_api import serve, use
 from tests.support.shop import running_shop
 
+BROKEN = "version: 1\nmode: ["
+TAKEN_AWAY = DEFAULT_POLICY.read_text() + "# for a moment\n"
 NO_POLICY = "version: 1\nmode: act\npolicies: []\n"
 READ_TOOLS = {
     "query_metrics",
@@ -48,6 +50,9 @@ async def escalated(shop, behaviour, *, fault="pool-size", policy=None, within=6
     """Break the shop under a bad model or policy: it must end with a person, and nothing changed."""
     shop.model.behaviour = behaviour
     shop.policy.write_text(policy or DEFAULT_POLICY.read_text())
+    assert await shop.reload() == (409 if policy == BROKEN else 200)
+    if policy == TAKEN_AWAY:
+        shop.policy.unlink()
     await shop.stack.inject(fault)
     before, prometheus = shop.file(), (shop.stack.root / "config/prometheus.yml").read_bytes()
     deploys = len(shop.deploys())
@@ -150,7 +155,9 @@ async def test_nothing_happens_that_the_policy_does_not_allow(tmp_path):
                 DEFAULT_POLICY.read_text().replace("mode: act", "mode: observe"),
                 {"mode_ceiling"},
             ),
-            "broken file": (good_agent.good, "version: 1\nmode: [", {"no_policy"}),
+            # The policy before it stays in force: it is the one of the case above.
+            "broken file": (good_agent.good, BROKEN, {"mode_ceiling"}),
+            "taken away": (good_agent.good, TAKEN_AWAY, {"no_policy"}),
             "500": (good_agent.forbidden, None, {"value_out_of_bounds"}),
             "another file": (good_agent.other_file, None, {"effect_not_allowed"}),
             # Such an effect cannot even be said: there is no diagnosis, and no runbook either.

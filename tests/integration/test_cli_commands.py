@@ -206,16 +206,22 @@ async def test_serve_says_where_and_stops_when_asked(tmp_path):
         assert await asyncio.wait_for(child.wait(), 20) == 0
 
 
-async def test_hang_up_looks_at_the_policy_and_keeps_running(tmp_path):
+async def test_hang_up_puts_the_policy_in_force_or_says_why_not(tmp_path):
     (tmp_path / "policy.yaml").write_text(POLICY)
     async with serving(tmp_path, policy="policy.yaml") as (child, url):
         (tmp_path / "policy.yaml").write_text("mode: nonsense\n")
         child.send_signal(signal.SIGHUP)
         async with asyncio.timeout(20):
-            while b"policy file cannot be used" not in await child.stderr.readline():
+            while b"policy not reloaded" not in await child.stderr.readline():
                 pass
         async with httpx.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"{url}/healthz")).status_code == 200
+            assert "sre_daemon_policy_reload_success 0" in (await http.get(f"{url}/metrics")).text
+        (tmp_path / "policy.yaml").write_text(POLICY + "\n")
+        child.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while b"policy reloaded" not in await child.stderr.readline():
+                pass
 
 
 async def test_address_in_use_is_a_configuration_error(tmp_path):

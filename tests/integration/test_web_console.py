@@ -15,7 +15,7 @@ from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.domain.remediation import Direction
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.store.base import Writes
-from sre_daemon.web import api, approvals, handover, hands
+from sre_daemon.web import api, approvals, handover, hands, policy
 from tests.support.correlation import fixed_writes
 from tests.support.front import API_TOKEN, front_door
 
@@ -333,5 +333,6 @@ async def test_openapi_document_has_every_route(tmp_path):
     described = {(m.upper(), path) for path, item in document["paths"].items() for m in item}
     assert described == {
         (route.method, route.path)
-        for route in (*api.routes(), *handover.routes(), *approvals.routes(), *hands.routes())
+        for room in (api, approvals, handover, hands, policy)
+        for route in room.routes()
     }

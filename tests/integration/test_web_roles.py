@@ -42,6 +42,17 @@ async def test_an_action_needs_its_role(tmp_path, action, token):
             assert door.control.paused == "before"
 
 
+@pytest.mark.parametrize("token", TOKENS)
+async def test_only_an_administrator_puts_a_policy_in_force(tmp_path, token):
+    person = TOKENS[token]
+    async with front_door(tmp_path, people=TOKENS) as door:
+        async with door.http.post(f"{door.url}/-/reload", headers=bearer(token)) as answer:
+            assert answer.status == (200 if person.role is Role.ADMIN else 403)
+        async with door.http.post(f"{door.url}/-/reload") as answer:
+            assert answer.status == 401
+        assert door.control.reloaded == (person.name if person.role is Role.ADMIN else "")
+
+
 async def test_everybody_with_a_token_may_look(tmp_path):
     async with front_door(tmp_path, people=TOKENS) as door:
         for token in (*TOKENS, API_TOKEN):

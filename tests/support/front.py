@@ -20,6 +20,7 @@ from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Answer
 from sre_daemon.pipeline.handover import Handover
 from sre_daemon.policy.explain import explain
+from sre_daemon.policy.question import Question
 from sre_daemon.report.digest import Digests
 from sre_daemon.report.rules import RuleBook
 from sre_daemon.settings import ReceiverSettings
@@ -35,6 +36,7 @@ from sre_daemon.tasks import Tasks
 from sre_daemon.web.front import Front, Page
 from sre_daemon.web.live import Live
 from sre_daemon.web.server import build, listen
+from tests.support.clock import START
 
 TOKEN = "webhook-token-9f8e7d"
 API_TOKEN = "api-token-1a2b3c"
@@ -125,6 +127,8 @@ class FixedControl:
     paused: str | None = None
     explained: dict[str, str] = field(default_factory=dict)
     policy: object = None
+    reloaded: str = ""
+    failure: DaemonError | None = None
 
     async def pause(self, reason, who):
         self.paused = f"{who}: {reason}"
@@ -138,9 +142,15 @@ class FixedControl:
     async def ready(self):
         return self.dependencies
 
-    async def explain(self, labels):
+    async def explain(self, labels, effects=(), at=None):
         self.explained = dict(labels)
-        return explain(self.policy, labels, SystemClock().now())
+        return explain(self.policy, Question(alerts=(labels,), effects=effects, at=at or START))
+
+    async def reload(self, who):
+        if self.failure is not None:
+            raise self.failure
+        self.reloaded = who
+        return {"digest": "d", "before": "", "changed": True}
 
     async def status(self):
         totals = await self.store.totals()

@@ -34,6 +34,12 @@ class Shop:
         url = f"{self.stack.daemon}/api/v1{path}"
         return (await self.http.post(url, headers=headers, json=body)).json()
 
+    async def reload(self):
+        """Put the policy file in force, or not; the answer's status."""
+        headers = {"Authorization": f"Bearer {self.stack.api_token}"}
+        url = f"{self.stack.daemon}/-/reload"
+        return (await self.http.post(url, headers=headers)).status_code
+
     async def value(self, query):
         """The value of an instant query, or None."""
         url = f"{self.stack.prometheus}/api/v1/query"

@@ -362,9 +362,15 @@ def test_evidence_that_is_not_required_is_not_missed():
 
 
 def test_the_trail_tells_every_policy_that_was_looked_at():
-    assert decide(POLICY, question()).trail == (
-        'policy drill does not match alert ApiDbPoolExhausted: env=~"test|drill"',
-        "policy pool matches alert ApiDbPoolExhausted",
+    policy, *within, last = decide(POLICY, question()).trail[3:]
+    assert decide(POLICY, question()).trail[:3] == (
+        "mode act",
+        "policy drill",
+        '  env=~"test|drill" does not match alert ApiDbPoolExhausted',
+    )
+    assert (policy, last) == ("policy pool", "allow")
+    assert [line.removeprefix("  ") for line in within] == [
+        "matches alert ApiDbPoolExhausted",
         "autonomy auto",
         "the daemon is not paused",
         "the diagnosis is conclusive",
@@ -382,18 +388,19 @@ def test_the_trail_tells_every_policy_that_was_looked_at():
         "no other incident changed these targets lately",
         "all policies acted 0 times in the last hour; the limit is 20",
         "no storm of incidents lately",
-        "allow",
-    )
+    ]
 
 
 def test_the_trail_of_an_unknown_alert_ends_in_a_denial():
     trail = decide(POLICY, question(alerts=({"severity": "critical"},))).trail
-    assert [line.split(":")[0] for line in trail] == [
-        "policy drill does not match alert unnamed",
-        "policy pool does not match alert unnamed",
-        "policy wider does not match alert unnamed",
-        "deny",
-    ]
+    missing = '  alertname="ApiDbPoolExhausted" does not match alert unnamed'
+    assert trail == (
+        "mode act",
+        *("policy drill", missing),
+        *("policy pool", missing),
+        *("policy wider", missing),
+        "deny: No policy matches this alert, so nothing may be changed.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -427,8 +434,12 @@ def test_the_repair_under_way_does_not_stand_in_its_own_way():
     assert decide_effect(POLICY, question(acted=own, attempt=2), REDEPLOY).allowed
 
 
+def explained(policy, effects=()):
+    return explain(policy, Question(alerts=(LABELS,), effects=effects, at=START))
+
+
 def test_explain_says_what_could_be_done():
-    said = explain(POLICY, LABELS, START)
+    said = explained(POLICY)
     assert (said["mode"], said["policy"], said["verdict"]) == ("act", "pool", "deny")
     assert said["reason"] == "no_effects"
     assert said["allows"] == [
@@ -443,17 +454,43 @@ def test_explain_says_what_could_be_done():
 
 
 def test_explain_decides_about_given_effects():
-    assert explain(POLICY, LABELS, START, REPAIR)["verdict"] == "allow"
-    said = explain(POLICY, LABELS, START, (TOO_MANY,))
+    assert explained(POLICY, REPAIR)["verdict"] == "allow"
+    said = explained(POLICY, (TOO_MANY,))
     assert (said["verdict"], said["reason"]) == ("deny", "value_out_of_bounds")
     assert "101" in said["message"]
-    assert said["trail"][-1].startswith("deny: ")
+    assert said["tree"][-1]["text"].startswith("deny: ")
+    assert said["lines"][-1].startswith("✗ deny: ")
 
 
 def test_explain_without_a_policy_allows_nothing():
-    said = explain(None, LABELS, START, REPAIR)
+    said = explained(None, REPAIR)
     assert (said["mode"], said["policy"], said["reason"]) == ("none", "", "no_policy")
-    assert said["allows"] == []
+    assert (said["autonomy"], said["allows"]) == ("", [])
+
+
+def test_explain_shows_the_tree_as_data_and_as_text():
+    said = explained(GUARDED, REPAIR)
+    assert said["autonomy"] == "auto"
+
+    def flat(nodes, depth=0):
+        for node in nodes:
+            yield depth, node["mark"], node["text"]
+            yield from flat(node["nodes"], depth + 1)
+
+    marks = {"yes": "✓", "no": "✗", "note": "·"}
+    assert said["lines"] == [f"{'  ' * d}{marks[m]} {text}" for d, m, text in flat(said["tree"])]
+    assert (1, "no", 'env=~"test|drill" does not match alert ApiDbPoolExhausted') in flat(
+        said["tree"]
+    )
+    assert (1, "note", "guard is evaluated before each effect: up == 1") in flat(said["tree"])
+    assert said["lines"][-1] == "✓ allow"
+
+
+def test_alerts_that_fail_for_the_same_reason_are_one_line():
+    many = [{"alertname": f"Other{n}", "severity": "critical"} for n in range(300)]
+    trail = decide(POLICY, question(alerts=(*many, LABELS))).trail
+    assert len(trail) < 30
+    assert '  alertname="ApiDbPoolExhausted" does not match alert Other0 and 299 more' in trail
 
 
 WORDS = st.sampled_from(["", "ApiDbPoolExhausted", "critical", "drill", "api-server", "x"])

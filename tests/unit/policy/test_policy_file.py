@@ -1,7 +1,6 @@
-"""Loading a policy file, its warnings, and the file as it is on disk now."""
+"""Loading a policy file, and its warnings."""
 
 import hashlib
-import os
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from sre_daemon.errors import PolicyFileError
 from sre_daemon.policy.decide import match
 from sre_daemon.policy.file import lint, load, parse, schema
-from sre_daemon.policy.source import PolicyFile
 
 SET = "{effect: config.set, path: config/a.env, key: K, value: {type: boolean}}"
 RESTART = "{effect: service.restart, service: api}"
@@ -145,65 +143,3 @@ def test_the_schema_names_every_part():
     found = schema()
     assert set(found["properties"]) == {"version", "mode", "time_intervals", "limits", "policies"}
     assert {"Rule", "Value", "Require", "Verify", "Limits"} <= set(found["$defs"])
-
-
-def test_no_configured_file_is_no_policy():
-    assert PolicyFile(None).current() is None
-
-
-def test_an_unchanged_file_is_not_parsed_again(tmp_path):
-    path = tmp_path / "p.yaml"
-    path.write_text(GOOD)
-    source = PolicyFile(path)
-    assert source.current() is source.current()
-
-
-def test_a_changed_file_is_used_at_once(tmp_path):
-    path = tmp_path / "p.yaml"
-    path.write_text(GOOD)
-    source = PolicyFile(path)
-    before, stat = source.current(), path.stat()
-    changed = GOOD.replace("one", "two")
-    path.write_text(changed)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert [rule.name for rule in source.current().policies] == ["two"]
-    assert source.current().digest != before.digest
-
-
-def test_a_broken_file_is_refused_every_time(tmp_path):
-    path = tmp_path / "p.yaml"
-    path.write_text(GOOD)
-    source = PolicyFile(path)
-    good = source.current()
-    path.write_text(GOOD + "mode: [\n")
-    for _ in range(3):
-        with pytest.raises(PolicyFileError):
-            source.current()
-    path.write_text(GOOD)
-    assert source.current() == good
-
-
-def test_a_file_that_was_never_good_is_refused_every_time(tmp_path):
-    path = tmp_path / "p.yaml"
-    path.write_text("")
-    source = PolicyFile(path)
-    for _ in range(2):
-        with pytest.raises(PolicyFileError, match="version"):
-            source.current()
-
-
-def test_a_file_that_vanished_is_refused_until_it_is_back(tmp_path):
-    path = tmp_path / "p.yaml"
-    path.write_text(GOOD)
-    source = PolicyFile(path)
-    good = source.current()
-    path.unlink()
-    for _ in range(2):
-        with pytest.raises(PolicyFileError, match="cannot be read"):
-            source.current()
-    path.mkdir()
-    with pytest.raises(PolicyFileError, match="cannot be read"):
-        source.current()
-    path.rmdir()
-    path.write_text(GOOD)
-    assert source.current() == good
