@@ -70,6 +70,7 @@ def _decide(policy: Policy | None, question: Question, checks: Checks) -> Verdic
     if rule is None:
         return _denied(REASONS[Reason.NO_POLICY], tree)
     now = level(rule, policy, question.earned, question.at)
+    now = _with_evidence(now, question.diagnosis)
     found = list(checks(policy, rule, question))
     # The last node is that of the policy; what was looked at belongs to it.
     matched = tree.pop()
@@ -84,6 +85,14 @@ def _decide(policy: Policy | None, question: Question, checks: Checks) -> Verdic
 
 def _denied(message: str, tree: list[Node]) -> Verdict:
     return _verdict(Decision.DENY, Reason.NO_POLICY, message, "", tree)
+
+
+def _with_evidence(now: Level, diagnosis: Diagnosis | None) -> Level:
+    """No policy can let what nobody could look up act alone, also one that requires no evidence."""
+    if diagnosis is None or diagnosis.supported or now.autonomy is not Autonomy.AUTO:
+        return now
+    text = f"{now.text}, but only ask, because its evidence was not found in the tool output"
+    return Level(Autonomy.ASK, Reason.UNSUPPORTED_EVIDENCE, text)
 
 
 def _yes(rule: Rule, now: Level, question: Question, tree: list[Node]) -> Verdict:

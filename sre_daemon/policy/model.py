@@ -42,7 +42,8 @@ class Require(Part):
     """What the diagnosis must bring."""
 
     evidence: bool = True
-    """Every piece of evidence was found in the recorded tool output, and there is some."""
+    """There is evidence, and every piece of it was found in the recorded tool output. Without it a
+    repair is at most asked for, whatever stands here."""
     min_confidence: float = Field(default=0.7, ge=0, le=1)
     """The investigator's own confidence, at least."""
 

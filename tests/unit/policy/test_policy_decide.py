@@ -356,9 +356,13 @@ def test_confidence_at_the_required_value_is_enough():
     assert decide(POLICY, question(diagnosis=diagnosis(confidence=0.7))).allowed
 
 
-def test_evidence_that_is_not_required_is_not_missed():
+def test_evidence_that_is_not_required_still_does_not_act_alone():
     lenient = parse(TEXT.replace("{min_confidence: 0.7}", "{evidence: false}"))
-    assert decide(lenient, question(diagnosis=diagnosis(supported=False))).allowed
+    verdict = decide(lenient, question(diagnosis=diagnosis(supported=False)))
+    assert (verdict.decision, verdict.reason) == (Decision.ASK, Reason.UNSUPPORTED_EVIDENCE)
+    agreed = question(diagnosis=diagnosis(supported=False), approved=True)
+    assert decide(lenient, agreed).allowed
+    assert decide(lenient, question(diagnosis=diagnosis(supported=True))).allowed
 
 
 def test_the_trail_tells_every_policy_that_was_looked_at():
