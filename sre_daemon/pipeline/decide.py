@@ -124,8 +124,7 @@ class Decide:
     ) -> None:
         self._store = store
         self._policy = policy
-        self._samples = eyes.samples
-        self._targets = eyes.targets
+        self._eyes = eyes
         self._record = record
         self._patience = patience
         self._clock = clock
@@ -145,7 +144,7 @@ class Decide:
         if case.rule is None or verdict.decision is Decision.DENY:
             return Escalate(verdict.reason, verdict.message, events=[case.event])
         try:
-            seen = await self._targets.look(diagnosis.proposed)
+            seen = await self._eyes.targets.look(diagnosis.proposed)
         except ToolError as failure:
             if failure.retryable:
                 raise
@@ -212,7 +211,7 @@ class Decide:
         said: dict[str, bool | None] = {}
         for query in rule.guard_queries if rule else ():
             try:
-                said[query] = await self._samples.holds(query)
+                said[query] = await self._eyes.samples.holds(query)
             except TargetUnavailable:
                 said[query] = None
         return said
@@ -282,7 +281,7 @@ class Decide:
         values: dict[str, float | None] = {}
         for query in rule.verify.promql:
             try:
-                values[query] = (await self._samples.sample(query)).value
+                values[query] = (await self._eyes.samples.sample(query)).value
             except TargetUnavailable:
                 values[query] = None
         return values

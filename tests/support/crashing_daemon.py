@@ -39,8 +39,8 @@ class CrashingStore(SqlStore):
         self._reached(f"after plan {direction}")
         return planned
 
-    async def intend(self, effect_id, fence, states, at):
-        record = await super().intend(effect_id, fence, states, at)
+    async def intend(self, effect_id, fence, states, at, admit=None):
+        record = await super().intend(effect_id, fence, states, at, admit)
         self._reached(f"after intend {record.effect.kind}")
         return record
 
