@@ -544,7 +544,9 @@ async def test_ask_without_a_question_is_refused(tmp_path):
         await refused(repair, "autonomy")
 
 
-@pytest.mark.parametrize("state", set(ApprovalState) - {ApprovalState.GRANTED, ApprovalState.USED})
+@pytest.mark.parametrize(
+    "state", sorted(set(ApprovalState) - {ApprovalState.GRANTED, ApprovalState.USED})
+)
 async def test_ask_without_a_yes_is_refused(tmp_path, state):
     async with under_repair(tmp_path) as repair:
         repair.policy.write_text(ASK)
