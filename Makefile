@@ -48,7 +48,7 @@ test: check
 	@scripts/setup npm
 	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/packages tests/integration -q -n 2 --dist loadgroup $(FILTER)
 	$(BIN)/pytest tests/browser -q $(FILTER)
-	$(BIN)/pytest tests/acceptance -q -n 3 $(FILTER)
+	$(BIN)/pytest tests/acceptance -q -n 3 --dist loadgroup $(FILTER)
 
 fmt: setup
 	$(BIN)/ruff check --fix .

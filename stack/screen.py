@@ -74,8 +74,11 @@ class Screen:
                     f"evidence: {item['claim']}; {item['quote']!r} {found} in {item['call']}"
                 )
         if kind == "verdict":
+            # Of a yes the rule and the effects are enough; whoever is told no wants to see it all.
+            short = data["verdict"] == "allow"
             for line in data.get("trail", ()):
-                self._under(line)
+                if not short or " matches " in line or " lists: " in line:
+                    self._under(line)
 
     def _timed(self, since: float, kind: str, text: str, colour: str) -> None:
         style = f"[{colour}]" if colour else ""

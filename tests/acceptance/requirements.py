@@ -108,6 +108,8 @@ ROWS: Mapping[int, Row] = {
     20: row(
         "Errors, latency percentiles, connections and up/down of each service in one health call.",
         "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_the_tools_say_that_all_is_well",
+        "integration/test_tools_queries.py::test_health_file_sets_the_queries",
     ),
     21: row(
         "Health is never 'healthy' where data is missing.",
@@ -119,6 +121,8 @@ ROWS: Mapping[int, Row] = {
     22: row(
         "The use of connections is judged against the configured pool size.",
         "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
+        "unit/mcp_tools/test_tools_health.py::test_bands_are_the_promised_ones",
     ),
     23: row(
         "Health has the promised bands for errors, P99 and the use of connections.",
@@ -127,6 +131,7 @@ ROWS: Mapping[int, Row] = {
     24: row(
         "The suggested query computes the error ratio by service.",
         "integration/test_tools_promises.py::test_health_ratio_and_names_come_from_the_metrics_themselves",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_the_tools_say_that_all_is_well",
     ),
     25: row(
         "`read_config_file` returns a file below config/.",
@@ -205,6 +210,12 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_queries.py::test_alerts_have_state_age_and_expression",
         "unit/mcp_tools/test_tools_settings.py::test_alert_has_expression_age_and_value",
     ),
+    44: row(
+        "`get_alerts` is empty on a healthy system, and again after the repair.",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_the_tools_say_that_all_is_well",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
+        "acceptance/test_accept_shop.py::test_after_the_repair_rates_and_alerts_are_as_before",
+    ),
     45: row(
         "`get_recent_deployments` returns service, time, revision, author and message; filter.",
         "integration/test_tools_reports.py::test_deployments_come_newest_first_and_filtered",
@@ -216,9 +227,27 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_queries.py::test_prometheus_down_names_the_endpoint_and_is_never_healthy",
         "integration/test_tools_queries.py::test_dead_alertmanager_is_named_and_hides_nothing",
     ),
+    47: row(
+        "At least three named runbooks have both phases.",
+        "acceptance/test_accept_shop.py::test_every_step_of_every_runbook_works_here",
+        "integration/test_tools_reports.py::test_unknown_runbook_lists_the_names",
+    ),
     48: row(
         "The phase remediate of a runbook is refused before investigate.",
         "integration/test_tools_reports.py::test_remediate_is_refused_before_investigate",
+    ),
+    49: row(
+        "Each investigating step names a query or tool that works here.",
+        "acceptance/test_accept_shop.py::test_every_step_of_every_runbook_works_here",
+    ),
+    50: row(
+        "Each repairing step can be done with the tools there are.",
+        "acceptance/test_accept_shop.py::test_every_step_of_every_runbook_works_here",
+        "acceptance/test_accept_runbook.py::test_broken_pool_is_found_repaired_proven_and_written_down",
+    ),
+    51: row(
+        "A runbook has symptoms, thresholds, risks, and who is to be told where.",
+        "acceptance/test_accept_shop.py::test_every_step_of_every_runbook_works_here",
     ),
     53: row(
         "Title, summary and root cause of a post-mortem are required.",
@@ -244,62 +273,79 @@ ROWS: Mapping[int, Row] = {
     59: row(
         "Prometheus scrapes the API server every five seconds or faster.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_prometheus_looks_every_five_seconds_or_oftener",
     ),
     60: row(
         "Requests by status and endpoint, latency histogram and pool gauges are exposed.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_api_server_exposes_requests_latency_and_pool",
     ),
     61: row(
         "Pool size and timeout come from the environment.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "unit/stack/test_stack_shop.py::test_pool_settings_come_from_the_environment_file_and_are_checked",
+        "acceptance/test_accept_runbook.py::test_broken_pool_is_found_repaired_proven_and_written_down",
     ),
     62: row(
         "About 50 requests a second over three endpoints.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_traffic_errors_and_latency_are_as_promised",
     ),
     63: row(
         "0.1 to 0.2 errors a second per service on a good day.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "unit/stack/test_stack_shop.py::test_a_service_has_one_or_two_errors_in_ten_seconds_on_a_good_day",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_traffic_errors_and_latency_are_as_promised",
     ),
     64: row(
         "P99 in the low hundreds of ms for users, about 10 ms for others.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_traffic_errors_and_latency_are_as_promised",
     ),
     65: row(
         "A copy of the good configuration exists.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_a_copy_of_the_good_configuration_is_kept",
     ),
     66: row(
         "Pool 1: at least 20 % of the requests fail.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     67: row(
         "Pool 1: P99 above 1000 ms.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     68: row(
         "Pool 1: metrics show the pool exhausted.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     69: row(
         "Pool 1: logs full of `connection pool exhausted`.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     70: row(
         "The fault is visible within 30 s.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     71: row(
         '`rate(http_requests_total{status="500"}[1m])` shows the spike on /api/users.',
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     72: row(
         "Other services stay healthy during the fault.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_while_it_is_broken_every_sign_points_to_the_pool",
     ),
     73: row(
         "Healthy services give metrics to compare with.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_prometheus_looks_every_five_seconds_or_oftener",
     ),
     74: row(
         "Grafana on 3000 with Prometheus as its source.",
@@ -309,6 +355,8 @@ ROWS: Mapping[int, Row] = {
     75: row(
         "20 and a redeploy bring the rates back.",
         "acceptance/test_accept_compose.py::test_shop_in_containers_is_broken_repaired_and_proven",
+        "acceptance/test_accept_shop.py::test_after_the_repair_rates_and_alerts_are_as_before",
+        "acceptance/test_accept_runbook.py::test_broken_pool_is_found_repaired_proven_and_written_down",
     ),
     76: row(
         "Cleaning up verifies the value, stops the stack and shows the post-mortem.",
@@ -334,7 +382,8 @@ ROWS: Mapping[int, Row] = {
         "DB_POOL_SIZE below 5 or above 100 cannot be written.",
         "unit/mcp_tools/test_tools_guardrails.py::test_pool_size_outside_or_oddly_written_is_refused",
         "integration/test_tools_writes.py::test_guardrails_hold_before_a_gate_that_allows_everything",
-        "acceptance/test_accept_claude.py::test_nothing_happens_that_the_policy_does_not_allow",
+        "acceptance/test_accept_twins.py::test_without_a_policy_nothing_is_changed_and_a_person_has_it",
+        "acceptance/test_accept_twins.py::test_model_that_asks_for_what_is_forbidden",
     ),
     81: row(
         "5 and 100 can be written.",
@@ -378,12 +427,12 @@ ROWS: Mapping[int, Row] = {
     ),
     91: row(
         "An investigation changes nothing, and this is enforced.",
-        "acceptance/test_accept_claude.py::test_model_that_writes_while_investigating_only_gets_errors",
+        "acceptance/test_accept_twins.py::test_model_that_writes_while_investigating_only_gets_errors",
         "integration/test_tools_protocol.py::test_investigate_phase_has_exactly_the_nine_reading_tools",
     ),
     92: row(
         "A repair happens only where people have allowed it.",
-        "acceptance/test_accept_claude.py::test_nothing_happens_that_the_policy_does_not_allow",
+        "acceptance/test_accept_twins.py::test_without_a_policy_nothing_is_changed_and_a_person_has_it",
         "integration/test_gate_answers.py::test_without_a_policy_file_nothing_is_allowed",
     ),
     93: row(
@@ -441,11 +490,6 @@ OPEN: Mapping[int, str] = {
     35: "commands end after 60 s and leave no process",
     36: "a command's result has output, error output and exit code; not zero is an error",
     40: "`get_logs` serves api-server, payment-svc, auth-svc and postgres",
-    44: "`get_alerts` is empty on a healthy system and again after the repair",
-    47: "three named runbooks with both phases",
-    49: "each investigating step names a query or tool that works here",
-    50: "each repairing step can be done with the tools there are",
-    51: "a runbook has symptoms, thresholds, risks, and who is to be told",
     52: "`write_postmortem` saves title, date, summary, cause, timeline, repair and action items",
     55: "the post-mortem has summary, root cause, timeline and action items",
     87: "the system prompt gives a method, not a script",

@@ -1,8 +1,9 @@
 """The daemon, killing itself at a chosen write: `python -m tests.support.crashing_daemon --config FILE`.
 
-The file `crash-at` beside the settings names the moment, for example `after save diagnosed`,
-`before save verifying`, `after intend config.set` or `before settle service.redeploy`. It is used
-once: the process removes it and sends itself SIGKILL, which nothing can tidy up after.
+The file `crash-at` beside the settings names the moments, one a line and each used once: for
+example `before accept`, `after save diagnosed`, `after intend config.set` or `before settle
+service.redeploy`. At the first of them the process takes it off the list and sends itself SIGKILL,
+which nothing can tidy up after; the process that follows has the rest.
 """
 
 import argparse
@@ -23,9 +24,19 @@ class CrashingStore(SqlStore):
     order = Path()
 
     def _reached(self, moment):
-        if self.order.exists() and self.order.read_text().strip() == moment:
-            self.order.unlink()
+        moments = self.order.read_text().splitlines() if self.order.exists() else []
+        if moments and moments[0] == moment:
+            self.order.write_text("".join(f"{rest}\n" for rest in moments[1:]))
             os.kill(os.getpid(), signal.SIGKILL)
+
+    async def accept(self, notifications, correlation):
+        names = {alert.name for item in notifications for alert in item.alerts}
+        if names <= {"Watchdog"}:
+            return await super().accept(notifications, correlation)
+        self._reached("before accept")
+        actions = await super().accept(notifications, correlation)
+        self._reached("after accept")
+        return actions
 
     async def save(self, incident, fence, events=(), approval=None):
         name = f"save {incident.state}"
@@ -40,6 +51,7 @@ class CrashingStore(SqlStore):
         return planned
 
     async def intend(self, effect_id, fence, states, at, admit=None):
+        self._reached(f"before intend {await self._kind(effect_id)}")
         record = await super().intend(effect_id, fence, states, at, admit)
         self._reached(f"after intend {record.effect.kind}")
         return record

@@ -11,6 +11,7 @@ import httpx
 
 from stack.embedded import Stack
 from stack.shop import Shop as AnyStack
+from tests.support.tool_server import connected
 
 QUIET_SECONDS = 40
 
@@ -40,11 +41,45 @@ class Shop:
         url = f"{self.stack.daemon}/-/reload"
         return (await self.http.post(url, headers=headers)).status_code
 
+    async def hand_back(self, name, reason="look again"):
+        """Give an escalated incident back to the daemon."""
+        answer = await self.post(f"/incidents/{name}/hand-back", {"reason": reason})
+        assert answer.get("state") == "investigating", answer
+
+    @asynccontextmanager
+    async def tools(self):
+        """An MCP client of a tool server with the daemon's own settings, as the agent has one."""
+        async with connected(self.stack.root / "daemon" / "data" / "tools.json") as client:
+            yield client
+
+    async def values(self, query):
+        """The values of an instant query by the label `service`."""
+        url = f"{self.stack.prometheus}/api/v1/query"
+        result = (await self.http.get(url, params={"query": query})).json()["data"]["result"]
+        return {item["metric"].get("service", ""): float(item["value"][1]) for item in result}
+
     async def value(self, query):
         """The value of an instant query, or None."""
         url = f"{self.stack.prometheus}/api/v1/query"
         result = (await self.http.get(url, params={"query": query})).json()["data"]["result"]
         return float(result[0]["value"][1]) if result else None
+
+    async def until(self, ask, holds, within=30):
+        """Ask until the answer is as it should be; the answer. Fails with the last one."""
+        found = None
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    found = await ask()
+                    if holds(found):
+                        return found
+                    await asyncio.sleep(0.25)
+        except TimeoutError:
+            raise AssertionError(f"after {within} s still {found}") from None
+
+    async def becomes(self, query, expected, within=15):
+        """Until the instant query has this value."""
+        await self.until(lambda: self.value(query), lambda found: found == expected, within)
 
     async def firing(self):
         """Names of the shop's alerts that are pending or firing."""
@@ -110,10 +145,20 @@ class Shop:
         ]
         return "\n".join([*lines, self.stack.log("sre-daemon")])
 
+    async def reason(self, name):
+        """Why the incident is in the state that it is in."""
+        moves = [e["data"] for e in await self.events(name) if e["kind"] == "state"]
+        return moves[-1]["reason"]
+
     async def states(self, name):
         """The states that the incident passed, in order."""
         moves = [e["data"] for e in await self.events(name) if e["kind"] == "state"]
         return [moves[0]["from"], *(move["to"] for move in moves)]
+
+    def target(self):
+        """Everything that a repair could change: the files, the deploys, the running processes."""
+        files = {path.name: path.read_bytes() for path in self.stack.config_file.parent.iterdir()}
+        return files, self.deploys()
 
     def file(self):
         """The bytes of the file that everything is about."""
