@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sre_daemon.domain.sender import Sender
 from sre_daemon.intake.payload import parse
 from stack.embedded import DEFAULT_POLICY
 from stack.files import HERE
@@ -89,20 +90,20 @@ def everything_ended(shop):
         states = dict(database.execute("SELECT id, state FROM incidents"))
         bodies = database.execute("SELECT body FROM notifications").fetchall()
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    alerts = [a for (body,) in bodies for a in parse(body, START, "default", "peer").alerts]
+    alerts = [a for (body,) in bodies for a in parse(body, START, Sender("default"), "peer").alerts]
     real = [alert for alert in alerts if alert.name != "Watchdog"]
     assert real
     assert {states[incident_of[alert.identity]] for alert in real} == {"closed"}
     assert set(states.values()) == {"closed"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path):
     async with crashing(tmp_path) as shop:
         good, left = shop.file(), order(shop, REPAIR)
         await shop.stack.inject("pool-size")
         name = await shop.incident()
-        incident = await shop.reaches(name, "closed", "escalated", within=200)
+        incident = await shop.reaches(name, "closed", "escalated", within=300)
         story = await shop.story(name)
         assert left.read_text() == "", f"never came: {left.read_text()}\n{story}"
         assert (incident["state"], incident["resolution"]) == ("closed", "proven"), story
@@ -114,13 +115,13 @@ async def test_kill_at_each_boundary_loses_nothing_and_repeats_nothing(tmp_path)
         everything_ended(shop)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_kill_at_each_boundary_of_taking_back_takes_back_once(tmp_path):
     async with crashing(tmp_path) as shop:
         good, left = shop.file(), order(shop, TAKING_BACK)
         await shop.stack.inject("table-lock")
         name = await shop.incident()
-        await shop.reaches(name, "closed", "escalated", within=200)
+        await shop.reaches(name, "closed", "escalated", within=300)
         # The last kill is right behind the save; whoever comes after it finds the incident so.
         incident = await shop.reaches(name, "escalated")
         story = await shop.story(name)

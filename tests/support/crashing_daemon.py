@@ -38,28 +38,28 @@ class CrashingStore(SqlStore):
         self._reached("after accept")
         return actions
 
-    async def save(self, incident, fence, events=(), approval=None):
+    async def save(self, incident, *rest):
         name = f"save {incident.state}"
         self._reached(f"before {name}")
-        saved = await super().save(incident, fence, events, approval)
+        saved = await super().save(incident, *rest)
         self._reached(f"after {name}")
         return saved
 
-    async def plan(self, incident, fence, direction, effects, at):
-        planned = await super().plan(incident, fence, direction, effects, at)
+    async def plan(self, incident, fence, direction, *rest):
+        planned = await super().plan(incident, fence, direction, *rest)
         self._reached(f"after plan {direction}")
         return planned
 
-    async def intend(self, effect_id, fence, states, at, admit=None):
+    async def intend(self, effect_id, *rest):
         self._reached(f"before intend {await self._kind(effect_id)}")
-        record = await super().intend(effect_id, fence, states, at, admit)
+        record = await super().intend(effect_id, *rest)
         self._reached(f"after intend {record.effect.kind}")
         return record
 
-    async def settle(self, effect_id, state, detail, at):
+    async def settle(self, effect_id, *rest):
         kind = await self._kind(effect_id)
         self._reached(f"before settle {kind}")
-        await super().settle(effect_id, state, detail, at)
+        await super().settle(effect_id, *rest)
         self._reached(f"after settle {kind}")
 
     async def _kind(self, effect_id):
