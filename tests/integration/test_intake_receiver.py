@@ -250,7 +250,7 @@ async def test_an_answer_that_takes_too_long_is_no_and_the_copy_changes_nothing(
     store.gate = asyncio.Event()
     parts = Parts(store, None, Metrics())
     parts.intake = Intake(
-        store, Rules(), parts.still_firing, 50, Metrics(), Signals(lambda: None), patience=0.05
+        store, Rules(), parts.still_firing, 50, Metrics(), Signals(lambda: None), patience=0.5
     )
     await parts.intake.start()
     for _ in range(2):

@@ -93,6 +93,6 @@ async def test_successes_and_no_brake_pause_nothing(tmp_path):
 async def test_a_policy_that_is_gone_has_no_record(tmp_path):
     async with kept(tmp_path) as (record, _, database, _metrics):
         await record.note(ONE, "another", TrialOutcome.FAILED)
-        (tmp_path / "policy.yaml").write_text("nonsense")
+        (tmp_path / "policy.yaml").unlink()
         await record.note(ONE, "pool", TrialOutcome.FAILED)
         assert await AuditLog(database).page() == []
