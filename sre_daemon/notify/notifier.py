@@ -25,6 +25,7 @@ from sre_daemon.settings import NotifySettings
 from sre_daemon.store.base import Store
 from sre_daemon.store.outbox import Outbox
 from sre_daemon.tasks import Tasks
+from sre_daemon.traces.spans import trace_id
 
 log = structlog.get_logger(__name__)
 
@@ -274,7 +275,10 @@ class Notifier:
 def _log(news: News) -> None:
     """The log is told of everything that a person must know, whatever channels there are."""
     if news.state in LOGGED:
-        log.warning(LOGGED[State(news.state)], incident=news.incident_id, text=news.text)
+        trace = f"{trace_id(news.incident_id):032x}"
+        log.warning(
+            LOGGED[State(news.state)], incident=news.incident_id, trace_id=trace, text=news.text
+        )
 
 
 def pause(attempts: int, asked: float = 0.0) -> float:
