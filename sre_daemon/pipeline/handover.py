@@ -60,7 +60,7 @@ class Handover:
             WrongState: no person has it.
         """
         forgotten: Mapping[str, object] = dict.fromkeys(
-            ("diagnosis", "run", "recurred", "agent_failed", "resumed")
+            ("diagnosis", "run", "recurred", "flapping", "agent_failed", "resumed")
         )
         message = f"handed back by {who}: {reason}"
         outcome = Next(Event.HANDED_BACK, Reason.HANDED_BACK, message, forgotten)

@@ -49,7 +49,8 @@ async def test_a_person_takes_over_whatever_is_under_way(store, state):
 
 
 async def test_handed_back_is_investigated_anew_and_at_once(store):
-    data = {"diagnosis": {"conclusive": False}, "run": "r1", "recurred": 4, "before": {"q": 1}}
+    found = {"diagnosis": {"conclusive": False}, "run": "r1"}
+    data = {**found, "recurred": 4, "flapping": True, "before": {"q": 1}}
     one, heard, handover = await given(store, State.ESCALATED, attempt=1, data=data)
     moved = await handover.hand_back(one.id, "the disk is fixed", "paul")
     assert moved.state is State.INVESTIGATING
