@@ -34,7 +34,7 @@ CONCLUSION = {
 SETTINGS = """\
 alertmanagers: [{managers}]
 agent: {{engine: claude, deadline: 60s}}
-correlation: {{debounce: 500ms, linger: 2s, storm: 40}}
+correlation: {{debounce: 500ms, linger: 2s, storm: 40, flap_window: 20s}}
 reconcile: {{interval: 5s}}
 """
 MIB_MORE = 40
