@@ -43,11 +43,11 @@ check: setup
 	amtool check-config alertmanager/alertmanager.yml
 	$(BIN)/sre-daemon check stack/policy.yaml stack/runbooks
 
-# Two at a time, one per processor; acceptance one at a time: each starts servers and keeps an eye on
-# the clock, and the tests of one file share a shop.
+# Two at a time, one per processor, and a file never in two places: what its tests share exists once.
+# Acceptance one at a time: each starts servers and keeps an eye on the clock.
 test: check
 	@scripts/setup npm
-	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/packages tests/integration -q -n 2 --dist loadgroup $(FILTER)
+	$(BIN)/pytest tests/unit tests/contracts tests/docs tests/rules tests/packages tests/integration -q -n 2 --dist loadfile $(FILTER)
 	$(BIN)/pytest tests/browser -q $(FILTER)
 	$(BIN)/pytest tests/acceptance -q $(FILTER)
 

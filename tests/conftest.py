@@ -25,6 +25,6 @@ def postgres():
 
 @pytest.fixture(scope="session")
 def engine():
-    """One Docker Engine for all tests of this process; they carry the xdist group `engine`."""
+    """One Docker Engine for all tests of this process; other processes may use it too."""
     with running_engine() as engine:
         yield engine

@@ -12,7 +12,7 @@ from stack.containers import GRAFANA_PORT, ContainerStack, local_images
 from tests.support.shop import watched
 
 # The images are built in it the first time, which takes minutes on two busy processors.
-pytestmark = [pytest.mark.xdist_group("engine"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = YAML(typ="safe").load((REPOSITORY / "stack" / "compose.yaml").read_text())
 USERS = 'service="user-svc"'

@@ -24,7 +24,6 @@ async def shop(tmp_path_factory):
         yield running
 
 
-@pytest.mark.xdist_group("runbook")
 @pytest.mark.asyncio(loop_scope="module")
 async def test_broken_pool_is_found_repaired_proven_and_written_down(shop):
     good = shop.file()
@@ -80,7 +79,6 @@ async def test_broken_pool_is_found_repaired_proven_and_written_down(shop):
     await shop.quiet()
 
 
-@pytest.mark.xdist_group("runbook")
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_drill_goes_the_whole_way_and_changes_nothing(shop):
     before = shop.target()

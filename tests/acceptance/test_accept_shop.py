@@ -15,7 +15,6 @@ from tests.support.shop import running_shop
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("shop"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 SERVICES = {"user-svc", "payment-svc", "auth-svc"}

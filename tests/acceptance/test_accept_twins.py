@@ -16,7 +16,6 @@ from tests.support.claude_shop import claude_shop
 
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("twins"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 # Several attempts, as one of the twins gets as far as to the gate.

@@ -16,7 +16,6 @@ from mcp_tools.settings import RuntimeSettings, ToolSettings
 from tests.contracts.runtime import BEHAVIOURS, BOUND, FAILING, STEADY
 from tests.support.docker_proxy import documented, proxied
 
-pytestmark = pytest.mark.xdist_group("engine")
 SERVICES = ("steady", "failing")
 
 
@@ -27,18 +26,8 @@ def runtime_of(**settings):
 @pytest.fixture(scope="module")
 def plain(engine):
     """Two containers of no project."""
-    made = []
-    try:
-        for name, text in (("steady", STEADY), ("failing", FAILING)):
-            made.append(
-                engine.client.containers.create(
-                    engine.image, ["python3", "-c", text], name=name, init=True, detach=True
-                )
-            )
+    with engine.named(steady=STEADY, failing=FAILING) as made:
         yield made
-    finally:
-        for container in made:
-            container.remove(force=True)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from mcp_tools.errors import TargetUnavailable, ToolError
 from mcp_tools.runtimes.systemd import Systemd
 from tests.contracts.runtime import BEHAVIOURS, BOUND, FAILING, STEADY
 
-pytestmark = pytest.mark.xdist_group("engine")
 SERVICES = ("steady", "failing")
 # Nothing of a usual boot: only the journal and our two services.
 UNITS = {

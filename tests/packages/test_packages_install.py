@@ -1,6 +1,7 @@
 """What is shipped works where nothing else is: the wheel, the source distribution, the unit, the manifests."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.support.tool_server import wait_for
 
 REPOSITORY = Path(__file__).parents[2]
 MANIFESTS = REPOSITORY / "deploy/kubernetes/sre-daemon.yaml"
+UNTRACKED = (".*", "build", "dist", "node_modules", "__pycache__", "*.egg-info")
 UNIT = REPOSITORY / "deploy/systemd/sre-daemon.service"
 SETTINGS = """
 listen: 127.0.0.1:{port}
@@ -39,8 +41,11 @@ def run(*command, **options):
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
     """The sdist, and the wheel that is built from it alone."""
+    # Of a copy: building writes into the sources, which other tests read.
+    sources = tmp_path_factory.mktemp("sources") / "project"
+    shutil.copytree(REPOSITORY, sources, ignore=shutil.ignore_patterns(*UNTRACKED), symlinks=True)
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", str(folder), cwd=REPOSITORY)
+    run(sys.executable, "-m", "build", "--outdir", str(folder), cwd=sources)
     return folder
 
 

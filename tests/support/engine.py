@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from docker import DockerClient
+from docker.models.containers import Container
 
 from mcp_tools.runtimes import process
 
@@ -19,6 +20,8 @@ SCRIPT = REPOSITORY / "scripts" / "engine"
 # One at a time starts or stops the engine; everybody who uses it shares the other lock.
 TURN = Path("/tmp/sre-daemon-engine.turn")
 USERS = Path("/tmp/sre-daemon-engine.users")
+NAMES = Path("/tmp/sre-daemon-engine.names")
+LABEL = "org.sre-daemon.test"
 REFUSED = 3
 
 
@@ -44,6 +47,35 @@ class Engine:
             yield name
         finally:
             self.compose(folder, name, "down", "--volumes", "--timeout=1")
+
+    @contextmanager
+    def named(self, **texts: str) -> Iterator[list[Container]]:
+        """Containers with these names that run these Python texts, once they are started.
+
+        Names are the engine's, so one test process at a time has such containers; what a killed one
+        left behind is removed first.
+        """
+        with NAMES.open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            self._remove_named()
+            try:
+                yield [
+                    self.client.containers.create(
+                        self.image,
+                        ["python3", "-c", text],
+                        name=name,
+                        labels=[LABEL],
+                        init=True,
+                        detach=True,
+                    )
+                    for name, text in texts.items()
+                ]
+            finally:
+                self._remove_named()
+
+    def _remove_named(self) -> None:
+        for container in self.client.containers.list(all=True, filters={"label": LABEL}):
+            container.remove(force=True)
 
     def compose(self, folder: Path, project: str, *arguments: str) -> None:
         """Run Compose as a person would."""
