@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from sre_daemon.errors import ToolFailed, ToolServerUnavailable
+from sre_daemon.held import held
 
 if TYPE_CHECKING:
     from mcp import ClientSession
@@ -123,13 +124,17 @@ def _result(answer: "CallToolResult") -> ToolResult:
     return ToolResult(answer.structured_content, "\n".join(texts), bool(answer.is_error))
 
 
-@asynccontextmanager
-async def open_session(server: ToolServer) -> AsyncIterator[ToolSession]:
+def open_session(server: ToolServer) -> AbstractAsyncContextManager[ToolSession]:
     """Start the tool server in its own process group, and end it with all it started on leaving.
 
     Raises:
         ToolServerUnavailable: it did not start or did not speak MCP within 20 s.
     """
+    return held(lambda: _connected(server))
+
+
+@asynccontextmanager
+async def _connected(server: ToolServer) -> AsyncIterator[ToolSession]:
     from mcp import ClientSession, StdioServerParameters, stdio_client
 
     parameters = StdioServerParameters(

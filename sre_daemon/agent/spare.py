@@ -1,20 +1,13 @@
-"""Keeps one of something ready that takes a second to start: taken when it is needed, and then the next one.
-
-What is kept may be bound to the task that opened it, so each one has a task of its own that opens
-it, holds it and closes it.
-"""
+"""Keeps one of something ready that takes a second to start: taken when it is needed, and then the next one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Generic, TypeVar
 
-import structlog
-
 from sre_daemon.errors import DaemonError
+from sre_daemon.held import Held
 from sre_daemon.tasks import Tasks
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -25,39 +18,6 @@ AGAIN_SECONDS = 30.0
 # The next one is started when the one in use is not needed any more, or after this time: two at
 # once would take the processors away from the run that has just begun.
 REFILL_SECONDS = 5.0
-
-
-class _Held(Generic[T]):
-    """One opened thing, in its own task."""
-
-    def __init__(self, open_: Callable[[], AbstractAsyncContextManager[T]], now: float) -> None:
-        self._open = open_
-        self._release = asyncio.Event()
-        self.since = now
-        self.ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        # Nobody may be waiting for it when it fails.
-        self.ready.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self.closed = asyncio.Event()
-
-    async def hold(self) -> None:
-        """Open it, keep it until `close`, close it."""
-        try:
-            async with self._open() as opened:
-                self.ready.set_result(opened)
-                await self._release.wait()
-        except DaemonError as failure:
-            if not self.ready.done():
-                self.ready.set_exception(failure)
-            else:
-                log.warning("a spare was not closed cleanly", error=failure.reason)
-        finally:
-            self.ready.cancel()
-            self.closed.set()
-
-    async def close(self) -> None:
-        """Close it, and wait until it is."""
-        self._release.set()
-        await self.closed.wait()
 
 
 class Spare(Generic[T]):
@@ -71,7 +31,7 @@ class Spare(Generic[T]):
         self._open = open_
         self._usable = usable
         self._tasks: Tasks | None = None
-        self._waiting: _Held[T] | None = None
+        self._waiting: Held[T] | None = None
         self._not_before = 0.0
 
     def warm(self, tasks: Tasks) -> None:
@@ -86,42 +46,37 @@ class Spare(Generic[T]):
         Raises:
             DaemonError: what opening it raises.
         """
-        held = await self._ready()
+        held = await self._fresh() or Held(self._open)
         refill = asyncio.get_running_loop().call_later(REFILL_SECONDS, self._next)
         try:
-            if held is None:
-                async with self._open() as opened:
-                    yield opened
-            else:
-                yield held.ready.result()
+            yield await held.ready()
         finally:
-            if held is not None:
-                await asyncio.shield(held.close())
+            await held.close()
             refill.cancel()
             self._next()
 
-    async def _ready(self) -> _Held[T] | None:
+    async def _fresh(self) -> Held[T] | None:
         held, self._waiting = self._waiting, None
         if held is None:
             return None
         loop = asyncio.get_running_loop()
         try:
             # Still opening is as good as opening another one.
-            opened = await asyncio.shield(held.ready)
+            opened = await held.ready()
             fresh = loop.time() - held.since <= MAX_AGE_SECONDS
             if fresh and await self._usable(opened):
                 return held
         except DaemonError:
             self._not_before = loop.time() + AGAIN_SECONDS
         except BaseException:
-            await asyncio.shield(held.close())
+            await held.close()
             raise
-        await asyncio.shield(held.close())
+        await held.close()
         return None
 
     def _next(self) -> None:
         loop = asyncio.get_running_loop()
         if self._tasks is None or self._waiting is not None or loop.time() < self._not_before:
             return
-        self._waiting = _Held(self._open, loop.time())
-        self._tasks.spawn("spare", self._waiting.hold())
+        self._waiting = Held(self._open)
+        self._tasks.spawn("spare", self._waiting.kept())

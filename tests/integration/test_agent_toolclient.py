@@ -1,4 +1,5 @@
 import asyncio
+import shlex
 import sys
 
 import pytest
@@ -7,6 +8,14 @@ from sre_daemon.errors import ToolFailed, ToolServerUnavailable
 from sre_daemon.toolclient import ToolServer, open_session
 from tests.support.investigations import stand_in
 from tests.support.processes import belonging_to
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_call_returns_structure_text_and_error_flag(tmp_path):
@@ -30,6 +39,42 @@ async def test_calls_run_in_parallel(tmp_path):
 async def test_server_is_gone_with_its_session(tmp_path):
     async with open_session(stand_in(tmp_path)):
         assert belonging_to(tmp_path)
+    assert belonging_to(tmp_path) == []
+
+
+@pytest.mark.parametrize("ends_by", ["time", "cancel"])
+async def test_end_that_strikes_while_it_closes_leaves_nothing(tmp_path, ends_by):
+    usual = stand_in(tmp_path)
+    # What is left of it when its input ends holds up the close until it is killed.
+    stubborn = ToolServer(
+        ("/bin/sh", "-c", f"{shlex.join(usual.command)}; exec sleep 100"), usual.env, tmp_path
+    )
+    deadline = asyncio.timeout(None)
+
+    async def use():
+        async with deadline, open_session(stubborn):
+            using = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+            if ends_by == "time":
+                deadline.reschedule(loop.time() + 0.2)
+            else:
+                loop.call_later(0.2, using.cancel)
+
+    with pytest.raises((TimeoutError, asyncio.CancelledError)):
+        await asyncio.create_task(use())
+    await until(lambda: not belonging_to(tmp_path))
+
+
+async def test_cancelled_start_leaves_nothing(tmp_path):
+    async def use():
+        async with open_session(stand_in(tmp_path, mode="hang")):
+            pass
+
+    using = asyncio.create_task(use())
+    await until(lambda: belonging_to(tmp_path))
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
     assert belonging_to(tmp_path) == []
 
 

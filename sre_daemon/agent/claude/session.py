@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import anyio
+
 from sre_daemon.agent import prompt, schema
 from sre_daemon.agent.bounds import Governor
 from sre_daemon.agent.claude import workspace
@@ -136,10 +138,11 @@ async def open_session(
     finally:
         # Dead first: a process that lives is given five seconds by the SDK to end by itself.
         space.kill()
-        try:
-            await client.disconnect()
-        finally:
-            space.remove()
+        with anyio.CancelScope(shield=True):
+            try:
+                await client.disconnect()
+            finally:
+                space.remove()
 
 
 async def _tools_connected(client: "ClaudeSDKClient") -> None:
