@@ -12,7 +12,12 @@ from bench import page
 from bench.area import Area, Effort, Goal, Measure
 
 # Each module has PARTS, its measurements by name. Loaded when asked for.
-AREAS = {"intake": "bench.intake", "soak": "bench.soak", "tools": "bench.tools"}
+AREAS = {
+    "intake": "bench.intake",
+    "watch": "bench.watch",
+    "soak": "bench.soak",
+    "tools": "bench.tools",
+}
 
 
 def main() -> int:

@@ -38,6 +38,11 @@ def quantiles(metric: str, labels: str = "") -> dict[str, str]:
     return {f"p{q:.0%}".replace("%", ""): f"histogram_quantile({q}, {rate})" for q in (0.5, 0.95)}
 
 
+def ours(query: str) -> str:
+    """Of a metric that every process has, the daemon's own series, whatever its job is called."""
+    return f"{query} and on (job, instance) sre_daemon_build_info"
+
+
 def by(metric: str, *labels: str) -> dict[str, str]:
     """Events in the range of the chart, by these labels."""
     names = ", ".join(labels)
@@ -273,6 +278,14 @@ ROWS = [
                 | by("trials_total", "outcome"),
             ),
             Panel(
+                "Proven, and back again",
+                "A proof that did not last was none; it costs the policy its autonomy.",
+                {
+                    "proven": f'sum(increase(sre_daemon_verifications_total{{outcome="proven"}}[{RANGE}]))',
+                    "back again": f'sum(increase(sre_daemon_trials_total{{outcome="false_success"}}[{RANGE}]))',
+                },
+            ),
+            Panel(
                 "Taken back",
                 "A failed one needs a person now.",
                 by("rollbacks_total", "outcome"),
@@ -336,6 +349,41 @@ ROWS = [
                 "What correlation did with them.",
                 by("alerts_total", "action"),
                 stacked=True,
+            ),
+        ],
+    ),
+    Row(
+        "Process",
+        [
+            Panel(
+                "Memory",
+                "Resident should level off; reserved may be far more and cost nothing.",
+                {
+                    "{{instance}} resident": ours("process_resident_memory_bytes"),
+                    "{{instance}} reserved": ours("process_virtual_memory_bytes"),
+                },
+                "bytes",
+                width=6,
+            ),
+            Panel(
+                "Processor",
+                "1: one processor is busy with it all the time.",
+                {"{{instance}}": ours(f"rate(process_cpu_seconds_total[{RANGE}])")},
+                width=6,
+            ),
+            Panel(
+                "Open files",
+                "Of those that the process may have.",
+                {"{{instance}}": ours("process_open_fds / process_max_fds")},
+                "percentunit",
+                width=6,
+            ),
+            Panel(
+                "Runs since",
+                "Falls back to nothing at each start.",
+                {"{{instance}}": ours("time() - process_start_time_seconds")},
+                "s",
+                width=6,
             ),
         ],
     ),

@@ -35,7 +35,9 @@ def exported():
 
 
 def test_every_query_asks_for_metrics_that_exist():
-    asked = {name for query in queries() for name in re.findall(r"\bsre_daemon_\w+", query)}
+    asked = {
+        name for query in queries() for name in re.findall(r"\b(?:sre_daemon|process)_\w+", query)
+    }
     assert asked
     assert asked <= exported()
 
@@ -67,5 +69,8 @@ def test_panels_have_names_of_their_own_and_a_place():
 def test_every_metric_is_asked_for_somewhere():
     """A number that nobody looks at is a number that nobody keeps right."""
     page = (FILE.parents[2] / "docs/metrics.md").read_text()
-    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `sre_daemon_")]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert {"`sre_daemon_build`", "`process_resident_memory_bytes`"} <= {
+        row[0].strip("| ") for row in rows
+    }
     assert [row[0] for row in rows if not row[-1].strip(" |")] == []

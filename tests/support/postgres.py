@@ -20,17 +20,16 @@ SETTINGS = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
 class Server:
     """One server process; `stop` it for a clean shutdown, `kill` it for a crash."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="sre-daemon-pg-"))
         # The server runs as another user.
         self.root.chmod(0o711)
         self.data = self.root / "data"
         self.port = free_port()
-        self.process = None
         postgres.initialise(self.data)
         self.start()
 
-    def start(self):
+    def start(self) -> None:
         """Start and wait until it answers."""
         command = [word for word in postgres.command(self.data, self.port) if "fsync" not in word]
         command += [f"-c{setting}" for setting in SETTINGS]
@@ -44,12 +43,12 @@ class Server:
             assert time.monotonic() < deadline, (self.root / "log").read_text()
             time.sleep(0.05)
 
-    def kill(self):
+    def kill(self) -> None:
         """As a power cut would, for all of its processes."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
+    def stop(self) -> None:
         """Let go of everything."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
@@ -59,20 +58,20 @@ class Server:
                 self.kill()
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def database(self):
+    def database(self) -> str:
         """The address of a new, empty database, without its password."""
         name = f"test_{os.getpid()}_{next(NUMBERS)}"
         done = self._query(f"CREATE DATABASE {name}")
         assert done.returncode == 0, done.stderr
         return f"postgresql://{postgres.USER}@127.0.0.1:{self.port}/{name}"
 
-    def disconnect(self):
+    def disconnect(self) -> None:
         """Cut every client's connection."""
         self._query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         )
 
-    def _query(self, sql):
+    def _query(self, sql: str) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, "PGPASSWORD": postgres.PASSWORD, "PGCONNECT_TIMEOUT": "2"}
         return subprocess.run(
             [
