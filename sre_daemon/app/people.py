@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sre_daemon import documents
 from sre_daemon.app.foundation import Base, reveal
+from sre_daemon.app.slack import desk_for, open_slack
 from sre_daemon.errors import ConfigError
 from sre_daemon.notify.base import Channel
 from sre_daemon.notify.email import EmailChannel, Mailbox
@@ -16,8 +17,11 @@ from sre_daemon.settings.channels import (
     ChannelSettings,
     EmailChannelSettings,
     PagerDutyChannelSettings,
+    SlackChannelSettings,
     WebhookChannelSettings,
 )
+from sre_daemon.slack.channel import SlackChannel
+from sre_daemon.slack.client import Slack
 from sre_daemon.store.outbox import Outbox
 
 
@@ -27,23 +31,24 @@ class People:
 
     notifier: Notifier
     reminders: Reminders
+    slack: Slack | None
 
 
 async def start_people(stack: AsyncExitStack, base: Base) -> People:
     """Open the channels and start sending what waits."""
     known = base.settings.notify
-    channels = [_channel(base, settings) for settings in known.channels]
+    slack = open_slack(stack, base)
+    channels = [_channel(base, slack, settings) for settings in known.channels]
     for channel in channels:
         stack.push_async_callback(channel.close)
     outbox = Outbox(base.database)
     notifier = Notifier(channels, known, outbox, base.store, base.replica, base.clock, base.metrics)
     await notifier.start(base.tasks)
-    return People(
-        notifier, Reminders(base.store, outbox, notifier.router, known.reminders, base.clock)
-    )
+    reminders = Reminders(base.store, outbox, notifier.router, known.reminders, base.clock)
+    return People(notifier, reminders, slack)
 
 
-def _channel(base: Base, settings: ChannelSettings) -> Channel:
+def _channel(base: Base, slack: Slack | None, settings: ChannelSettings) -> Channel:
     match settings:
         case WebhookChannelSettings():
             secret = documents.read(settings.secret_file).strip() if settings.secret_file else ""
@@ -52,6 +57,12 @@ def _channel(base: Base, settings: ChannelSettings) -> Channel:
             return _email(base, settings)
         case PagerDutyChannelSettings():
             return _pagerduty(base, settings)
+        case SlackChannelSettings():
+            if slack is None:
+                raise ConfigError(
+                    f"the channel {settings.name} has no token", "set SLACK_BOT_TOKEN"
+                )
+            return SlackChannel(settings.name, settings.room, slack, desk_for(base))
 
 
 def _email(base: Base, settings: EmailChannelSettings) -> EmailChannel:

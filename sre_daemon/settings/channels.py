@@ -68,8 +68,19 @@ class PagerDutyChannelSettings(Group):
     """Base address of the REST API, used for notes when PAGERDUTY_API_KEY is set."""
 
 
+class SlackChannelSettings(Group):
+    """A channel of Slack, with one thread per incident. The token is SLACK_BOT_TOKEN; see `slack`."""
+
+    kind: Literal["slack"]
+    """`slack`"""
+    name: str = Field(default="slack", pattern=NAME)
+    """What routes, metrics and the timeline call it."""
+    room: str = Field(pattern=r"^[CG][A-Z0-9]{2,20}$")
+    """The id of Slack's channel, such as C0123456789; the app must be a member."""
+
+
 ChannelSettings = Annotated[
-    WebhookChannelSettings | EmailChannelSettings | PagerDutyChannelSettings,
+    WebhookChannelSettings | EmailChannelSettings | PagerDutyChannelSettings | SlackChannelSettings,
     Field(discriminator="kind"),
 ]
 

@@ -25,6 +25,9 @@ VARIABLES = {
     "pagerduty_routing_key": "PAGERDUTY_ROUTING_KEY",
     "pagerduty_api_key": "PAGERDUTY_API_KEY",
     "pagerduty_from_email": "PAGERDUTY_FROM_EMAIL",
+    "slack_bot_token": "SLACK_BOT_TOKEN",
+    "slack_app_token": "SLACK_APP_TOKEN",
+    "slack_signing_secret": "SLACK_SIGNING_SECRET",
     "audit_key": "SRE_DAEMON_AUDIT_KEY",
 }
 # 64 bits, when it is hexadecimal.
@@ -53,6 +56,12 @@ class Secrets(Group):
     """PAGERDUTY_API_KEY: lets the channel write notes at PagerDuty's incidents."""
     pagerduty_from_email: str | None = None
     """PAGERDUTY_FROM_EMAIL: in whose name; not secret, but it belongs to the key."""
+    slack_bot_token: SecretStr | None = None
+    """SLACK_BOT_TOKEN: for a channel of kind `slack`, and for everything else in Slack (`xoxb-…`)."""
+    slack_app_token: SecretStr | None = None
+    """SLACK_APP_TOKEN: lets events come over Socket Mode (`xapp-…`); nothing of ours is reachable then."""
+    slack_signing_secret: SecretStr | None = None
+    """SLACK_SIGNING_SECRET: lets events come over HTTP, which Slack signs with it."""
     audit_key: SecretStr | None = None
     """SRE_DAEMON_AUDIT_KEY: signs the heads of the audit log; else a key is made in `data_dir`."""
 

@@ -20,6 +20,7 @@ from sre_daemon.settings.intake import (
 from sre_daemon.settings.observed import PrometheusSettings, RuntimeSettings
 from sre_daemon.settings.people import PersonSettings
 from sre_daemon.settings.senders import TenantSettings
+from sre_daemon.settings.slack import SlackSettings
 from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.settings.traces import TraceSettings
 from sre_daemon.settings.trust import ApprovalSettings, AuditSettings, BrakeSettings
@@ -96,6 +97,8 @@ class Settings(Group):
     """The console."""
     notify: NotifySettings = NotifySettings()
     """Who is told, besides the log and the console."""
+    slack: SlackSettings = SlackSettings()
+    """Who may ask and answer in Slack."""
     approvals: ApprovalSettings = ApprovalSettings()
     """What people are asked."""
     brake: BrakeSettings = BrakeSettings()

@@ -1,6 +1,6 @@
 """Deleting what is over. How many incidents ever were stays known, so that counters never go back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, select
 
@@ -11,6 +11,7 @@ from sre_daemon.store import tables as t
 from sre_daemon.store.accept import set_switch
 
 FORGOTTEN = "forgotten"
+SEEN = timedelta(days=2)
 
 
 def forget(
@@ -28,6 +29,8 @@ def forget(
     connection.execute(delete(t.deliveries).where(told))
     spent = t.spending.c.at < rows.number(at - max(SPANS.values()))
     connection.execute(delete(t.spending).where(spent))
+    # What was sent again is sent again within the hour.
+    connection.execute(delete(t.seen).where(t.seen.c.at < rows.number(at - SEEN)))
     ids = _over(connection, rows.number(incidents), limit)
     if ids:
         _delete(connection, ids)
@@ -74,6 +77,7 @@ def _delete(connection: Connection, ids: list[str]) -> None:
         t.news,
         t.deliveries,
         t.samples,
+        t.threads,
     ):
         connection.execute(delete(table).where(table.c.incident_id.in_(ids)))
     connection.execute(delete(t.incidents).where(t.incidents.c.id.in_(ids)))

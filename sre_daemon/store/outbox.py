@@ -122,7 +122,8 @@ class Outbox:
                 or_(d.lease_until.is_(None), d.lease_until <= at),
                 or_(d.incident_id == "", d.follows, ~earlier),
             )
-            .order_by(d.id)
+            # What a person must hear before what only brings a picture up to date.
+            .order_by(d.follows, d.id)
             .limit(1)
         )
         if not await self._database.read(lambda c: c.execute(query).all()):

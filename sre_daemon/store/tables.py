@@ -358,3 +358,27 @@ samples = Table(
     # JSON: pairs of microseconds and value, in order.
     Column("points", Text, nullable=False),
 )
+
+# Where a chat shows an incident; `data` is JSON.
+threads = Table(
+    "threads",
+    metadata,
+    Column("place", Text, primary_key=True),
+    Column("incident_id", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("room", Text, nullable=False),
+    Column("ts", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("data", Text, nullable=False),
+)
+Index("threads_by_message", threads.c.room, threads.c.ts)
+Index("threads_by_incident", threads.c.incident_id)
+
+# Events from outside that were taken, so that one that is sent again is not taken again.
+seen = Table(
+    "seen",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+Index("seen_by_time", seen.c.at)
