@@ -30,8 +30,8 @@ class Held(Generic[T]):
         self._ready: asyncio.Future[T] = loop.create_future()
         # Nobody may be waiting for it when it fails.
         self._ready.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._closed = asyncio.Event()
         self._task = loop.create_task(self._hold())
+        self._task.add_done_callback(lambda _: self._ready.cancel())
 
     async def ready(self) -> T:
         """What was opened, as soon as it is.
@@ -42,16 +42,27 @@ class Held(Generic[T]):
         return await asyncio.shield(self._ready)
 
     async def close(self) -> None:
-        """Close it, or stop opening it, and wait until that is done, even for a cancelled caller."""
+        """Close it, or stop opening it, and wait until that is done.
+
+        A caller that is cancelled meanwhile, however often, hears of it when that is done.
+        """
         self._release.set()
         if self._opening is not None and not self._ready.done():
             self._opening.cancel()
-        await asyncio.shield(self._closed.wait())
+        cancelled: asyncio.CancelledError | None = None
+        with anyio.CancelScope(shield=True):
+            while not self._task.done():
+                try:
+                    await asyncio.wait([self._task])
+                except asyncio.CancelledError as struck:
+                    cancelled = struck
+        if cancelled is not None:
+            raise cancelled
 
     async def kept(self) -> None:
         """Returns when it is closed; cancelling this closes it."""
         try:
-            await self._closed.wait()
+            await asyncio.wait([self._task])
         finally:
             await self.close()
 
@@ -68,9 +79,6 @@ class Held(Generic[T]):
                 log.warning("not closed cleanly", error=repr(failure))
             else:
                 self._ready.set_exception(failure)
-        finally:
-            self._ready.cancel()
-            self._closed.set()
 
 
 @asynccontextmanager
