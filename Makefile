@@ -64,9 +64,10 @@ bench: setup
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
 
-# The pictures of the pages in docs/, as the tests of the console see them.
+# The pictures of the pages in docs/: as the tests of the console see them, and the dashboard after a real run.
 PICTURES := incidents repaired approval policy
 pictures: setup
 	$(BIN)/pytest tests/browser/test_browser_pages.py -q -k schemes
 	@mkdir -p docs/images
 	@for name in $(PICTURES); do cp build/screenshots/$$name-light-first.png docs/images/$$name.png; done
+	$(BIN)/python scripts/dashboard_picture.py docs/images/dashboard.png

@@ -38,6 +38,8 @@ correlation: {{debounce: 500ms, linger: 2s, storm: 40, flap_window: 20s}}
 reconcile: {{interval: 5s}}
 """
 MIB_MORE = 40
+MIB_PER_MINUTE = 8
+LONG_SECONDS = 300
 
 
 @dataclass
@@ -169,6 +171,7 @@ def _finding(
     stored = last.total("sre_daemon_notifications_total", outcome="stored")
     runs = last.total("sre_daemon_agent_runs_total")
     returned = last.total("sre_daemon_incident_transitions_total", reason="recurred")
+    slope = _slope(looks, seconds)
     early, late = (_mean_latency(looks, part) for part in ((0.0, 1 / 3), (2 / 3, 1.0)))
     before, after = (_resident(looks, part, seconds) for part in ((0.5, 0.75), (0.75, 1.1)))
     goals = [
@@ -204,6 +207,14 @@ def _finding(
             late < max(2 * early, 0.02),
         ),
     ]
+    if seconds >= LONG_SECONDS:  # a line through less says nothing
+        goals.append(
+            Goal(
+                f"memory of the second half grows by less than {MIB_PER_MINUTE} MiB a minute",
+                f"{slope:+.1f} MiB",
+                slope < MIB_PER_MINUTE,
+            )
+        )
     rows = [
         ["hour, compressed to", f"{seconds:.0f} s, settled after {last.at:.0f} s"],
         ["notifications stored", f"{stored:.0f}"],
@@ -212,6 +223,7 @@ def _finding(
         ["investigations", f"{runs:.0f}"],
         ["requests to the model", str(len(api.requests))],
         ["failures of the model", f"{last.total('sre_daemon_model_errors_total'):.0f}"],
+        ["growth of memory in the second half", f"{slope:+.2f} MiB a minute"],
         ["resident at the end", f"{last.resident:.0f} MiB"],
     ]
     return Finding(table(["what", "measured"], rows), goals)
@@ -240,6 +252,15 @@ def _mean_latency(looks: list[Look], part: tuple[float, float]) -> float:
         "sre_daemon_notification_seconds_sum"
     )
     return spent / count if count else 0.0
+
+
+def _slope(looks: list[Look], seconds: float) -> float:
+    """Of the memory in the second half, in MiB a minute."""
+    late = [look for look in looks if look.at > 0.5 * seconds]
+    line = statistics.linear_regression(
+        [look.at / 60 for look in late], [look.resident for look in late]
+    )
+    return line.slope
 
 
 def _resident(looks: list[Look], part: tuple[float, float], seconds: float) -> float:

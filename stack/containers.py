@@ -179,9 +179,7 @@ class ContainerStack(Shop):
             (root / "private" / f"{name}-token").write_text(token)
         (root / "init.sql").write_text(postgres.SCHEMA, encoding="utf-8")
         files.write_shop(root, {"DB_HOST": "postgres", "DB_PORT": "5432"})
-        files.write_prometheus(
-            root, "/etc/prometheus/rules/shop.rules.yml", "alertmanager:9093", TARGETS
-        )
+        files.write_prometheus(root, "/etc/prometheus/rules", "alertmanager:9093", TARGETS)
         files.write_alertmanager(
             root,
             "http://sre-daemon:9911/webhook/alertmanager",

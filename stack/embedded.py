@@ -88,7 +88,7 @@ class Stack(Shop):
         files.write_shop(self.root, {"DB_PORT": str(ports.postgres)})
         files.write_prometheus(
             self.root,
-            str(files.CHECKOUT / "rules" / "shop.rules.yml"),
+            str(files.CHECKOUT / "rules"),
             f"{local}:{ports.alertmanager}",
             {
                 "prometheus": f"{local}:{ports.prometheus}",

@@ -57,11 +57,15 @@ def write_shop(root: Path, database: Mapping[str, str]) -> Path:
     return folder / "api-server.env"
 
 
+# The shop's alerts, and the daemon's objectives for its dashboard.
+RULES = ("shop.rules.yml", "sre-daemon-ratios.rules.yml")
+
+
 def write_prometheus(root: Path, rules: str, alertmanager: str, targets: Mapping[str, str]) -> Path:
-    """Scrapes and evaluates every second; `targets` maps jobs to addresses."""
+    """Scrapes and evaluates every second; `rules` is their folder, `targets` maps jobs to addresses."""
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": [rules],
+        "rule_files": [f"{rules}/{name}" for name in RULES],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [_job(name, address) for name, address in targets.items()],
     }

@@ -1,20 +1,16 @@
 """The dashboard asks only for what is exported, in queries that Prometheus understands."""
 
+import html
 import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from scripts.dashboard_page import Line, page
 from sre_daemon.metrics import Metrics
-
-FILE = Path(__file__).parents[2] / "deploy/grafana/sre-daemon.json"
-
-
-def panels():
-    return [panel for panel in json.loads(FILE.read_text())["panels"] if panel["type"] != "row"]
+from tests.support.dashboard import FILE, panels
 
 
 def queries():
@@ -74,3 +70,18 @@ def test_every_metric_is_asked_for_somewhere():
         row[0].strip("| ") for row in rows
     }
     assert [row[0] for row in rows if not row[-1].strip(" |")] == []
+
+
+def test_the_drawn_page_has_every_panel_and_what_it_shows():
+    """The picture in the documentation is of the file that is shipped, and says who drew it."""
+    rising = Line("<b>spent", {10.0: 1.0, 20.0: 3.5})
+    lines = {panel["id"]: [rising] for panel in panels()}
+    silent = panels()[-1]
+    lines[silent["id"]] = []
+    drawn = page(json.loads(FILE.read_text()), lines, 0.0, "drawn & not by Grafana")
+    titles = re.findall("<h3>(.*?)</h3>", drawn)
+    assert titles == [html.escape(panel["title"]) for panel in panels()]
+    assert drawn.count("No data") == 1
+    assert "drawn &amp; not by Grafana" in drawn
+    assert "&lt;b&gt;spent: $3.5" in drawn
+    assert "<b>" not in drawn
