@@ -1,18 +1,24 @@
-"""The table of tools: nine that look, and three more that write, in the order clients see them."""
+"""The table of tools: nine that look, and three more that write, in the order clients see them.
+
+Four more for PagerDuty and three for Confluence exist where their keys are.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_tools.settings import ToolSettings
 from mcp_tools.spec import Output, Phase, ToolSpec
 from mcp_tools.tools import (
     alerts,
     commands,
     config,
+    confluence,
     deployments,
     health,
     logs,
     metrics,
+    pagerduty,
     postmortem,
     runbooks,
 )
@@ -43,10 +49,26 @@ TOOLS = (
 )
 
 
-def registered(phase: Phase) -> dict[str, Tool]:
+PAGERDUTY = (
+    Tool(pagerduty.CREATE, pagerduty.create),
+    Tool(pagerduty.UPDATE, pagerduty.update),
+    Tool(pagerduty.GET, pagerduty.get),
+    Tool(pagerduty.LIST, pagerduty.list_incidents),
+)
+CONFLUENCE = (
+    Tool(confluence.CREATE, confluence.create),
+    Tool(confluence.GET, confluence.get),
+    Tool(confluence.LIST, confluence.list_postmortems),
+)
+
+
+def registered(phase: Phase, settings: ToolSettings) -> dict[str, Tool]:
     """The tools of a phase by name. In `investigate` no writing tool exists, so none can be seen."""
+    tools: list[Tool] = [*TOOLS]
+    tools += PAGERDUTY if settings.pagerduty is not None else ()
+    tools += CONFLUENCE if settings.confluence is not None else ()
     return {
         tool.spec.name: tool
-        for tool in TOOLS
+        for tool in tools
         if phase is not Phase.INVESTIGATE or tool.spec.phase is Phase.INVESTIGATE
     }

@@ -219,16 +219,37 @@ def tools() -> str:
         "    fingerprint: 5f0c…          # refuse to use it when its tools change",
         "```",
         "",
+        "## PagerDuty and Confluence",
+        "",
+        "`PAGERDUTY_API_KEY` adds four tools, `CONFLUENCE_BASE_URL` together with `CONFLUENCE_API_TOKEN` three; an investigation sees the reading ones.",
+        "PagerDuty takes changes only in somebody's name: `PAGERDUTY_FROM_EMAIL`.",
+        "`PAGERDUTY_SERVICE_ID` is the service for new incidents; `PAGERDUTY_URL` is another base address, such as `https://api.eu.pagerduty.com`.",
+        "In Confluence's cloud the address ends in `/wiki` and `CONFLUENCE_USER_EMAIL` names the account; without it the token is sent as a personal access token of a Data Center.",
+        "Pages are made in `CONFLUENCE_SPACE_KEY` (`SRE`) below `CONFLUENCE_PARENT_PAGE_ID`, and `write_postmortem` then refers to Confluence.",
+        "",
+        "Of one deduplication key one incident is open; a note that is there is not written again; a page carries a key by which it is known again.",
+        "So a lost answer or a crash repeats nothing.",
+        "What passes (429, 5xx, a cut connection) is tried up to four times within 15 seconds, and `Retry-After` is obeyed or the call given up; every other error says what to do about it.",
+        "Texts are masked before they leave.",
+        "",
         "## The tools",
         "",
-        "| tool | phase | effect |",
-        "| --- | --- | --- |",
+        "| tool | there with | phase | effect |",
+        "| --- | --- | --- | --- |",
     ]
-    for tool in registry.TOOLS:
-        spec = tool.spec
-        effect = "reads" if spec.phase is Phase.INVESTIGATE else "writes"
-        lines.append(f"| [`{spec.name}`](#{spec.name}) | {spec.phase} | {effect} |")
-    for tool in registry.TOOLS:
+    groups = {
+        "": registry.TOOLS,
+        "`PAGERDUTY_API_KEY`": registry.PAGERDUTY,
+        "`CONFLUENCE_BASE_URL` and `CONFLUENCE_API_TOKEN`": registry.CONFLUENCE,
+    }
+    for needed, group in groups.items():
+        for tool in group:
+            spec = tool.spec
+            effect = "reads" if spec.phase is Phase.INVESTIGATE else "writes"
+            lines.append(
+                f"| [`{spec.name}`](#{spec.name}) | {needed or 'always'} | {spec.phase} | {effect} |"
+            )
+    for tool in (tool for group in groups.values() for tool in group):
         spec = tool.spec
         lines += ["", f"## {spec.name}", "", spec.description, ""]
         fields = spec.input.model_fields

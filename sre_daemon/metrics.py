@@ -41,6 +41,13 @@ TOOLS = (
     "get_recent_deployments",
     "execute_runbook",
     "write_postmortem",
+    "pagerduty_create_incident",
+    "pagerduty_update_incident",
+    "pagerduty_get_incident",
+    "pagerduty_list_incidents",
+    "confluence_create_postmortem",
+    "confluence_get_page",
+    "confluence_list_postmortems",
     "other",
 )
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)

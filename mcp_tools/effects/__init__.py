@@ -1,5 +1,6 @@
 """What a write means: the closed vocabulary of effects, and how edits and commands are read as such."""
 
+from mcp_tools.effects.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
 from mcp_tools.effects.wire import (
     ConfigSet,
     Effect,
@@ -13,8 +14,11 @@ from mcp_tools.effects.wire import (
 
 __all__ = [
     "ConfigSet",
+    "ConfluenceCreate",
     "Effect",
     "McpCall",
+    "PagerDutyCreate",
+    "PagerDutyUpdate",
     "PostmortemWrite",
     "ServiceRedeploy",
     "ServiceRestart",

@@ -6,8 +6,9 @@ the other's, and a contract test keeps them alike.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
+from mcp_tools.effects.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
 from mcp_tools.errors import ToolError
 
 
@@ -56,10 +57,10 @@ class McpCall:
     arguments: str
 
 
-Effect = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
-KINDS: Mapping[str, type[Effect]] = {
-    cls.kind: cls for cls in (ConfigSet, ServiceRestart, ServiceRedeploy, PostmortemWrite, McpCall)
-}
+OnSystems = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
+Outward = PagerDutyCreate | PagerDutyUpdate | ConfluenceCreate
+Effect = OnSystems | Outward
+KINDS: Mapping[str, type[Effect]] = {cls.kind: cls for cls in get_args(Effect)}
 
 
 def to_json(effect: Effect) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Dispatcher:
 
     def __init__(self, context: Context, phase: Phase) -> None:
         self._context = context
-        self._tools = registered(phase)
+        self._tools = registered(phase, context.settings)
         self._foreign = attached.registered(context, phase)
         self._numbers = itertools.count(1)
 

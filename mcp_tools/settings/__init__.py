@@ -16,13 +16,16 @@ from mcp_tools.settings.environment import (
 from mcp_tools.settings.file import ToolSettings, load
 from mcp_tools.settings.masks import masking_key
 from mcp_tools.settings.observed import LokiSettings, PrometheusSettings, RuntimeSettings
+from mcp_tools.settings.people import ConfluenceSettings, PagerDutySettings
 
 __all__ = [
     "HTTP_TOKEN_VARIABLE",
     "MIN_TOKEN",
     "TOKEN_VARIABLE",
     "AttachedSettings",
+    "ConfluenceSettings",
     "LokiSettings",
+    "PagerDutySettings",
     "PrometheusSettings",
     "RuntimeSettings",
     "ToolSettings",

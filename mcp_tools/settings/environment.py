@@ -22,6 +22,17 @@ PATHS = {"HEALTH": "health", "POSTMORTEMS": "postmortems", "DEPLOYMENTS": "deplo
     "REDACTION_KEY": "redaction_key",
 }
 LISTS = {"ALERTMANAGER_URL": "alertmanagers", "SERVICES": "services", "RUNBOOKS": "runbooks"}
+# The group exists when everything in the first tuple is set; values also from `NAME_FILE`.
+PEOPLE = {
+    "pagerduty": (
+        ("PAGERDUTY_API_KEY",),
+        ("PAGERDUTY_SERVICE_ID", "PAGERDUTY_FROM_EMAIL", "PAGERDUTY_URL"),
+    ),
+    "confluence": (
+        ("CONFLUENCE_BASE_URL", "CONFLUENCE_API_TOKEN"),
+        ("CONFLUENCE_USER_EMAIL", "CONFLUENCE_SPACE_KEY", "CONFLUENCE_PARENT_PAGE_ID"),
+    ),
+}
 RUNTIME = ("KIND", "SOCKET", "HOST", "PROJECT", "FILE", "ENV_FILE")
 
 
@@ -80,4 +91,23 @@ def from_environment(environ: Mapping[str, str] | None) -> dict[str, object]:
         data["runtime"] = runtime
     elif environ.get("SUPERVISOR_SOCKET"):
         data["runtime"] = {"kind": "supervisor", "socket": environ["SUPERVISOR_SOCKET"]}
-    return data
+    return data | _people(environ)
+
+
+def _people(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The groups whose keys are there."""
+    found: dict[str, dict[str, str]] = {}
+    for group, (needed, more) in PEOPLE.items():
+        values = {name: _secret(environ, name) for name in (*needed, *more)}
+        if all(values[name] for name in needed):
+            found[group] = {
+                name.lower().removeprefix(f"{group}_"): value
+                for name, value in values.items()
+                if value
+            }
+    return found
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    file = environ.get(f"{name}_FILE", "")
+    return environ.get(name, "") or (read(Path(file)).strip() if file else "")

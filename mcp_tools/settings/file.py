@@ -12,6 +12,7 @@ from mcp_tools.settings.base import Group
 from mcp_tools.settings.documents import read, validate
 from mcp_tools.settings.environment import from_environment
 from mcp_tools.settings.observed import LokiSettings, PrometheusSettings, RuntimeSettings
+from mcp_tools.settings.people import ConfluenceSettings, PagerDutySettings
 
 
 class ToolSettings(Group):
@@ -32,6 +33,10 @@ class ToolSettings(Group):
     """Where logs are read; without one, from the runtime."""
     tools: dict[ServerName, AttachedSettings] = Field(default_factory=dict)
     """Further MCP servers by name; their tools are called NAME__TOOL."""
+    pagerduty: PagerDutySettings | None = None
+    """PagerDuty; with it four more tools exist."""
+    confluence: ConfluenceSettings | None = None
+    """Confluence; with it three more tools exist, and post-mortems are written there."""
     repository: Path | None = None
     """A git repository whose log says what changed, e.g. the one of the configuration."""
     services: tuple[str, ...] = ()

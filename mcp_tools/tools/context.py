@@ -12,8 +12,10 @@ import anyio
 from mcp_tools import redaction
 from mcp_tools.clients.alertmanager import Alertmanager
 from mcp_tools.clients.attached import Attached
+from mcp_tools.clients.confluence import Confluence
 from mcp_tools.clients.files import ConfigTree
 from mcp_tools.clients.loki import Loki
+from mcp_tools.clients.pagerduty import PagerDuty
 from mcp_tools.clients.prometheus import Prometheus
 from mcp_tools.errors import ToolError
 from mcp_tools.guard import Guard, Guardrails
@@ -42,6 +44,8 @@ class Context:
     runtime: Runtime
     guard: Guard
     loki: Loki | None = None
+    pagerduty: PagerDuty | None = None
+    confluence: Confluence | None = None
     attached: Sequence[Attached] = ()
     restoring: bool = False
     now: Callable[[], datetime] = utc_now
@@ -101,6 +105,11 @@ async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIte
         loki = Loki(settings.loki) if settings.loki is not None else None
         if loki is not None:
             stack.push_async_callback(loki.aclose)
+        pagerduty = PagerDuty(settings.pagerduty) if settings.pagerduty is not None else None
+        confluence = Confluence(settings.confluence) if settings.confluence is not None else None
+        for people in (pagerduty, confluence):
+            if people is not None:
+                stack.push_async_callback(people.aclose)
         attached = [Attached(name, server) for name, server in settings.tools.items()]
         if attached:
             await stack.enter_async_context(_served(attached))
@@ -111,6 +120,8 @@ async def opened(settings: ToolSettings, guard: Guard, phase: Phase) -> AsyncIte
             runtime,
             guard,
             loki=loki,
+            pagerduty=pagerduty,
+            confluence=confluence,
             attached=attached,
             restoring=phase is Phase.RESTORE,
         )

@@ -64,7 +64,9 @@ POSTMORTEM = ToolSpec(
 
 
 async def write_postmortem(context: Context, arguments: PostmortemInput) -> PostmortemOutput:
-    """Ask the gate and write."""
+    """Ask the gate and write; where Confluence is, reports are there and nowhere else."""
+    if context.confluence is not None:
+        raise ToolError("Post-mortems go to Confluence here.", "Use confluence_create_postmortem.")
     folder = context.settings.postmortems
     if folder is None:
         raise ToolError("No folder for post-mortems is configured.", "Set postmortems.")

@@ -15,6 +15,11 @@ READ_TOOLS = (
     "get_recent_deployments",
     "execute_runbook",
 )
+# What it registers besides where there are the keys for it.
+MORE_READS = {
+    "pagerduty": ("pagerduty_get_incident", "pagerduty_list_incidents"),
+    "confluence": ("confluence_get_page", "confluence_list_postmortems"),
+}
 NAME = re.compile(r"c\d{1,6}", re.ASCII)
 PREFIX = re.compile(r"\[(c\d{1,6})\] ", re.ASCII)
 

@@ -17,6 +17,7 @@ from sre_daemon.agent.prices import Price
 from sre_daemon.agent.runbook import Runbook, RunbookInvestigator
 from sre_daemon.agent.runbook import load as load_runbooks
 from sre_daemon.agent.spare import Spare
+from sre_daemon.agent.tools import MORE_READS
 from sre_daemon.app.foundation import Base
 from sre_daemon.domain.spending import Scope, Window
 from sre_daemon.errors import AgentError, ConfigError, StoreUnavailable
@@ -26,6 +27,7 @@ from sre_daemon.pipeline.resume import Resume
 from sre_daemon.pipeline.surroundings import Surroundings
 from sre_daemon.settings.agent import AgentSettings
 from sre_daemon.settings.attached import reading
+from sre_daemon.settings.integrations import integrations
 from sre_daemon.store.ledger import Ledger
 from sre_daemon.store.sessions import Sessions
 from sre_daemon.toolclient import ToolSession, open_session
@@ -163,6 +165,7 @@ def _models(base: Base) -> Models | None:
         return None
     if key is None:
         raise ConfigError("agent.engine is claude", "set ANTHROPIC_API_KEY, or choose auto")
+    more = [name for service in integrations(base.secrets) for name in MORE_READS[service]]
     profile = ClaudeProfile(
         model=settings.model,
         folder=base.data / "runs",
@@ -170,7 +173,7 @@ def _models(base: Base) -> Models | None:
         base_url=base.secrets.anthropic_base_url or "",
         bounds=bounds_for(settings),
         prices={name: Price(it.read, it.written) for name, it in settings.prices.items()},
-        attached=reading(base.settings.tools),
+        attached=(*reading(base.settings.tools), *more),
     )
     server = tool_server("investigate", base.tools)
     sessions = Sessions(base.database)

@@ -83,7 +83,7 @@ async def foundation(
         store=store,
         audit=AuditLog(place),
         observer=observer,
-        tools=write_tool_settings(settings, data / "tools.json"),
+        tools=write_tool_settings(settings, secrets, data / "tools.json"),
     )
 
 

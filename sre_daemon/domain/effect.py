@@ -5,7 +5,7 @@ The wire form is a flat JSON object whose `effect` names the kind:
     {"effect": "config.set", "path": "config/api.env", "key": "POOL", "before": "1", "after": "20"}
     {"effect": "service.redeploy", "service": "api-server"}
 
-`mcp_tools/effects.py` has the tool server's own reading of the same form; neither side trusts the
+`mcp_tools/effects/wire.py` has the tool server's own reading of the same form; neither side trusts the
 other's, and a contract test keeps them alike.
 """
 
@@ -13,8 +13,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
+from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
 from sre_daemon.errors import DaemonError
 
 
@@ -129,10 +130,12 @@ class McpCall:
         """Nobody knows how to undo what another server did."""
 
 
-Effect = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
-KINDS: Mapping[str, type[Effect]] = {
-    cls.kind: cls for cls in (ConfigSet, ServiceRestart, ServiceRedeploy, PostmortemWrite, McpCall)
-}
+OnSystems = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
+Outward = PagerDutyCreate | PagerDutyUpdate | ConfluenceCreate
+Effect = OnSystems | Outward
+KINDS: Mapping[str, type[Effect]] = {cls.kind: cls for cls in get_args(Effect)}
+# These are done only when a person agreed to exactly them, whatever level a policy has.
+CONFIRMED = frozenset({ConfluenceCreate.kind})
 
 
 def to_json(effect: Effect) -> dict[str, str]:

@@ -17,6 +17,7 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.effect import (
     ConfigSet,
     McpCall,
+    Outward,
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
@@ -26,6 +27,7 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import ToolError
+from sre_daemon.executor import outward
 from sre_daemon.executor.base import Hands, OpenHands, Result
 from sre_daemon.executor.gate import Gate, Session
 from sre_daemon.executor.targets import look
@@ -165,6 +167,8 @@ class Executor:
                 return await self._measure_config(hands, record.effect)
             if isinstance(record.effect, ServiceRedeploy | ServiceRestart):
                 return await self._measure_service(hands, record.effect.service, record.intended_at)
+            if isinstance(record.effect, Outward):
+                return await outward.measure(hands, record.effect, record.intended_at)
         except ToolError as failure:
             return EffectState.INTENDED, {"measured": f"could not be measured: {failure.reason}"}
         return EffectState.FAILED, {"measured": "this effect cannot be measured"}
@@ -241,6 +245,8 @@ def _call(record: EffectRecord) -> tuple[str, dict[str, object]]:
         return "run_shell_command", {"command": f"docker compose up -d {effect.service}"}
     if isinstance(effect, ServiceRestart):
         return "run_shell_command", {"command": f"docker compose restart {effect.service}"}
+    if isinstance(effect, Outward):
+        return outward.call(effect)
     if isinstance(effect, McpCall):
         return f"{effect.server}__{effect.tool}", _arguments(effect)
     if isinstance(effect, PostmortemWrite):

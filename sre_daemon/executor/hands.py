@@ -9,14 +9,15 @@ from pathlib import Path
 
 from sre_daemon.domain.remediation import Direction
 from sre_daemon.executor.base import Hands, Result
-from sre_daemon.settings import Settings
+from sre_daemon.settings import Secrets, Settings
+from sre_daemon.settings.integrations import integrations
 from sre_daemon.settings.sources import LokiSettings
 from sre_daemon.toolclient import ToolServer, ToolSession, open_session
 
 PHASES = {Direction.FORWARD: "remediate", Direction.ROLLBACK: "restore"}
 
 
-def write_tool_settings(settings: Settings, file: Path) -> Path:
+def write_tool_settings(settings: Settings, secrets: Secrets, file: Path) -> Path:
     """The part of the settings that a tool server needs, as a file that only this user may read."""
     data = {
         "host": _text(settings.tool_host),
@@ -37,6 +38,7 @@ def write_tool_settings(settings: Settings, file: Path) -> Path:
         "repository": _text(settings.repository),
         "loki": _loki(settings.loki),
         "tools": {name: server.for_tools() for name, server in settings.tools.items()},
+        **integrations(secrets),
     }
     file.touch(mode=0o600)
     file.write_text(json.dumps(data), encoding="utf-8")

@@ -14,6 +14,7 @@ from sre_daemon.domain.effect import (
     ServiceRedeploy,
     ServiceRestart,
 )
+from sre_daemon.policy.outward import AllowIncident, AllowIncidentUpdate, AllowPage
 from sre_daemon.policy.part import Part
 from sre_daemon.policy.value import Value
 
@@ -143,6 +144,6 @@ def _within(bounds: Value, value: object) -> bool:
     return fits and bounds.allows(value if isinstance(value, str) else json.dumps(value))
 
 
-Allow = Annotated[
-    AllowConfigSet | AllowService | AllowPostmortem | AllowCall, Field(discriminator="effect")
-]
+OnSystems = AllowConfigSet | AllowService | AllowPostmortem | AllowCall
+Outward = AllowIncident | AllowIncidentUpdate | AllowPage
+Allow = Annotated[OnSystems | Outward, Field(discriminator="effect")]

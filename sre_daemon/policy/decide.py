@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.diagnosis import Diagnosis
-from sre_daemon.domain.effect import Effect
+from sre_daemon.domain.effect import CONFIRMED, Effect
 from sre_daemon.domain.verdict import REASONS, Decision, Mark, Node, Reason, Verdict
 from sre_daemon.policy import limits
 from sre_daemon.policy.autonomy import Level, level
@@ -71,6 +71,7 @@ def _decide(policy: Policy | None, question: Question, checks: Checks) -> Verdic
         return _denied(REASONS[Reason.NO_POLICY], tree)
     now = level(rule, policy, question.earned, question.at)
     now = _with_evidence(now, question.diagnosis)
+    now = _confirmed(now, question.effects)
     found = list(checks(policy, rule, question))
     # The last node is that of the policy; what was looked at belongs to it.
     matched = tree.pop()
@@ -93,6 +94,15 @@ def _with_evidence(now: Level, diagnosis: Diagnosis | None) -> Level:
         return now
     text = f"{now.text}, but only ask, because its evidence was not found in the tool output"
     return Level(Autonomy.ASK, Reason.UNSUPPORTED_EVIDENCE, text)
+
+
+def _confirmed(now: Level, effects: Sequence[Effect]) -> Level:
+    """No policy can let alone what only a person may agree to."""
+    kinds = sorted({effect.kind for effect in effects} & CONFIRMED)
+    if not kinds or now.autonomy is not Autonomy.AUTO:
+        return now
+    text = f"{now.text}, but only ask, because {' and '.join(kinds)} is for a person to confirm"
+    return Level(Autonomy.ASK, Reason.AUTONOMY, text)
 
 
 def _yes(rule: Rule, now: Level, question: Question, tree: list[Node]) -> Verdict:

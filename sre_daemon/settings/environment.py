@@ -28,6 +28,13 @@ VARIABLES = {
     "slack_bot_token": "SLACK_BOT_TOKEN",
     "slack_app_token": "SLACK_APP_TOKEN",
     "slack_signing_secret": "SLACK_SIGNING_SECRET",
+    "pagerduty_service_id": "PAGERDUTY_SERVICE_ID",
+    "pagerduty_url": "PAGERDUTY_URL",
+    "confluence_base_url": "CONFLUENCE_BASE_URL",
+    "confluence_api_token": "CONFLUENCE_API_TOKEN",
+    "confluence_user_email": "CONFLUENCE_USER_EMAIL",
+    "confluence_space_key": "CONFLUENCE_SPACE_KEY",
+    "confluence_parent_page_id": "CONFLUENCE_PARENT_PAGE_ID",
     "audit_key": "SRE_DAEMON_AUDIT_KEY",
 }
 # 64 bits, when it is hexadecimal.
@@ -53,7 +60,7 @@ class Secrets(Group):
     pagerduty_routing_key: SecretStr | None = None
     """PAGERDUTY_ROUTING_KEY: for a channel of kind `pagerduty`: an integration key of Events API v2."""
     pagerduty_api_key: SecretStr | None = None
-    """PAGERDUTY_API_KEY: lets the channel write notes at PagerDuty's incidents."""
+    """PAGERDUTY_API_KEY: adds the PagerDuty tools, and lets the channel write notes at incidents."""
     pagerduty_from_email: str | None = None
     """PAGERDUTY_FROM_EMAIL: in whose name; not secret, but it belongs to the key."""
     slack_bot_token: SecretStr | None = None
@@ -62,6 +69,20 @@ class Secrets(Group):
     """SLACK_APP_TOKEN: lets events come over Socket Mode (`xapp-…`); nothing of ours is reachable then."""
     slack_signing_secret: SecretStr | None = None
     """SLACK_SIGNING_SECRET: lets events come over HTTP, which Slack signs with it."""
+    pagerduty_service_id: str | None = None
+    """PAGERDUTY_SERVICE_ID: the service that the tools open incidents on; not secret."""
+    pagerduty_url: str | None = None
+    """PAGERDUTY_URL: base address of the REST API for the tools; EU accounts have another one."""
+    confluence_base_url: str | None = None
+    """CONFLUENCE_BASE_URL: together with the token it adds the Confluence tools; not secret."""
+    confluence_api_token: SecretStr | None = None
+    """CONFLUENCE_API_TOKEN: of the account that writes the pages."""
+    confluence_user_email: str | None = None
+    """CONFLUENCE_USER_EMAIL: the account; without it the token is one of a Data Center."""
+    confluence_space_key: str | None = None
+    """CONFLUENCE_SPACE_KEY: the space of the post-mortems; SRE when it is not set."""
+    confluence_parent_page_id: str | None = None
+    """CONFLUENCE_PARENT_PAGE_ID: the page below which post-mortems are made."""
     audit_key: SecretStr | None = None
     """SRE_DAEMON_AUDIT_KEY: signs the heads of the audit log; else a key is made in `data_dir`."""
 

@@ -67,6 +67,16 @@ ROWS: Mapping[int, Row] = {
         "integration/test_tools_protocol.py::test_remediate_phase_has_all_twelve",
         "unit/mcp_tools/test_tools_settings.py::test_phases_have_nine_and_twelve_tools",
     ),
+    9: row(
+        "`PAGERDUTY_API_KEY` adds exactly four tools.",
+        "unit/mcp_tools/test_tools_settings.py::test_keys_of_integrations_add_their_tools_and_nothing_else",
+        "integration/test_tools_pagerduty.py::test_a_key_adds_exactly_four_tools_and_an_investigation_gets_the_reading_ones",
+    ),
+    10: row(
+        "`CONFLUENCE_BASE_URL` and `CONFLUENCE_API_TOKEN` add exactly three tools; either alone adds none.",
+        "unit/mcp_tools/test_tools_settings.py::test_keys_of_integrations_add_their_tools_and_nothing_else",
+        "integration/test_tools_confluence.py::test_address_and_token_add_exactly_three_tools",
+    ),
     11: row(
         "Three Prometheus tools, four of infrastructure, four of diagnostics, one of documentation.",
         "integration/test_tools_promises.py::test_the_tools_come_in_the_promised_groups",
@@ -460,6 +470,101 @@ ROWS: Mapping[int, Row] = {
         "integration/test_agent_claude.py::test_model_that_tries_to_write_reaches_no_tool",
         "acceptance/test_accept_claude.py::test_claude_finds_repairs_and_proves",
     ),
+    105: row(
+        "PagerDuty's incidents are listed by status, open ones by default, and by service.",
+        "integration/test_tools_pagerduty.py::test_lists_are_by_status_and_service_and_have_every_page",
+    ),
+    106: row(
+        "Existing incidents are looked at before one is created, and a key makes two of them one.",
+        "integration/test_tools_pagerduty.py::test_an_incident_is_created_once_for_each_key",
+        "integration/test_tools_pagerduty.py::test_a_key_that_is_taken_meanwhile_gives_the_incident_that_has_it",
+        "integration/test_tools_pagerduty.py::test_a_lost_answer_makes_no_second_incident",
+    ),
+    107: row(
+        "Create takes title, description, urgency and service, and returns id and URL.",
+        "integration/test_tools_pagerduty.py::test_an_incident_is_created_once_for_each_key",
+    ),
+    108: row(
+        "The service comes from the environment when none is named; without one the error is clear.",
+        "unit/mcp_tools/test_tools_settings.py::test_keys_of_integrations_add_their_tools_and_nothing_else",
+        "integration/test_tools_pagerduty.py::test_without_a_service_or_a_sender_nothing_is_sent",
+        "integration/test_tools_pagerduty.py::test_an_incident_is_created_once_for_each_key",
+    ),
+    109: row(
+        "Each request to PagerDuty has its token, each change an address in From.",
+        "integration/test_tools_pagerduty.py::test_an_incident_is_created_once_for_each_key",
+        "integration/test_tools_pagerduty.py::test_without_a_service_or_a_sender_nothing_is_sent",
+    ),
+    110: row(
+        "Incidents are acknowledged and resolved.",
+        "integration/test_tools_pagerduty.py::test_progress_is_noted_while_acknowledged",
+        "integration/test_tools_pagerduty.py::test_resolving_needs_a_note_and_writes_it_before",
+    ),
+    111: row(
+        "Resolving needs a note, and the note is written before.",
+        "integration/test_tools_pagerduty.py::test_resolving_needs_a_note_and_writes_it_before",
+        "integration/test_tools_pagerduty.py::test_a_note_that_is_not_taken_leaves_the_incident_open",
+        "integration/test_tools_pagerduty.py::test_a_note_is_never_written_twice",
+    ),
+    112: row(
+        "Notes of progress are added while an incident is acknowledged.",
+        "integration/test_tools_pagerduty.py::test_progress_is_noted_while_acknowledged",
+    ),
+    113: row(
+        "Get returns status, assignments, timeline and notes.",
+        "integration/test_tools_pagerduty.py::test_an_incident_has_status_people_timeline_and_notes",
+    ),
+    114: row(
+        "Errors of PagerDuty's API are error results that say what to do.",
+        "integration/test_tools_pagerduty.py::test_each_error_says_what_to_do",
+        "integration/test_tools_pagerduty.py::test_faults_that_do_not_pass_are_told_after_a_bounded_number_of_tries",
+        "integration/test_tools_rest.py::test_a_service_that_never_answers_costs_a_bounded_time",
+    ),
+    115: row(
+        "More than 25 incidents are listed.",
+        "integration/test_tools_pagerduty.py::test_lists_are_by_status_and_service_and_have_every_page",
+    ),
+    116: row(
+        "A page is made in the configured space below the configured parent.",
+        "integration/test_tools_confluence.py::test_a_page_has_all_sections_below_the_parent_in_the_space",
+    ),
+    117: row(
+        "The page has summary, timeline, root cause, impact, remediation and a table of action items.",
+        "integration/test_tools_confluence.py::test_a_page_has_all_sections_below_the_parent_in_the_space",
+    ),
+    118: row(
+        "Content is escaped: any valid input makes a valid page.",
+        "integration/test_tools_confluence.py::test_any_texts_make_a_valid_page_and_come_back",
+        "integration/test_tools_confluence.py::test_odd_types_are_told_and_survived",
+    ),
+    119: row(
+        "A page is published only when a person agreed to exactly it.",
+        "unit/policy/test_policy_outward.py::test_auto_acts_alone_towards_people_but_never_publishes_a_page",
+        "unit/policy/test_policy_outward.py::test_the_gate_publishes_a_page_when_a_person_agreed_and_not_before",
+        "integration/test_executor_outward.py::test_a_page_that_nobody_agreed_to_is_not_published",
+        "integration/test_tools_confluence.py::test_nothing_is_published_without_the_gates_yes",
+    ),
+    120: row(
+        "The page links the PagerDuty incident.",
+        "integration/test_tools_confluence.py::test_the_page_links_the_incident_of_pagerduty",
+    ),
+    121: row(
+        "A page is read by id or title, with its content.",
+        "integration/test_tools_confluence.py::test_a_page_is_read_with_its_content_by_id_and_by_title",
+    ),
+    122: row(
+        "Post-mortems of the last days are listed, 30 by default, and by a term.",
+        "integration/test_tools_confluence.py::test_postmortems_of_the_last_days_come_from_every_page_newest_first",
+        "integration/test_tools_confluence.py::test_a_search_term_stays_a_term",
+    ),
+    123: row(
+        "Confluence is asked with e-mail and token by basic authentication.",
+        "integration/test_tools_confluence.py::test_the_account_is_sent_as_it_is_configured",
+    ),
+    124: row(
+        "Where Confluence is, it takes the place of the local post-mortem tool.",
+        "integration/test_tools_confluence.py::test_reports_go_to_confluence_alone_where_it_is",
+    ),
     137: row(
         "There are health endpoints.",
         "integration/test_app_start.py::test_it_is_alive_but_not_ready_without_prometheus",
@@ -485,8 +590,6 @@ ROWS: Mapping[int, Row] = {
 
 # Rows that no test shows yet, and what is to be shown.
 OPEN: Mapping[int, str] = {
-    9: "`PAGERDUTY_API_KEY` adds exactly four tools",
-    10: "`CONFLUENCE_BASE_URL` and `CONFLUENCE_API_TOKEN` together add exactly three tools",
     35: "commands end after 60 s and leave no process",
     36: "a command's result has output, error output and exit code; not zero is an error",
     40: "`get_logs` serves api-server, payment-svc, auth-svc and postgres",
@@ -502,26 +605,6 @@ OPEN: Mapping[int, str] = {
     102: "a skill is triggered by connections, `too many connections` or latency",
     103: "skills are handed to the agent by configuration",
     104: "skills for post-mortems, changes and escalation can be added",
-    105: "PagerDuty: incidents are listed by status and service",
-    106: "PagerDuty: existing incidents are looked at before one is created",
-    107: "PagerDuty: create returns id and URL",
-    108: "PagerDuty: default service; a clear error without one",
-    109: "PagerDuty: token and From in each request",
-    110: "PagerDuty: acknowledge and resolve",
-    111: "PagerDuty: resolving needs and adds a note",
-    112: "PagerDuty: notes while acknowledged",
-    113: "PagerDuty: get has status, assignments, timeline and notes",
-    114: "PagerDuty: errors are tool errors",
-    115: "PagerDuty: more than 25 incidents",
-    116: "Confluence: a page in the configured space below the configured parent",
-    117: "Confluence: summary, timeline, root cause, impact, repair, table of action items",
-    118: "Confluence: any valid input gives a valid page",
-    119: "Confluence: only after a person confirmed",
-    120: "Confluence: links the PagerDuty incident",
-    121: "Confluence: get by id or title with content",
-    122: "Confluence: post-mortems of the last N days, by term",
-    123: "Confluence: basic auth with e-mail and token",
-    124: "Confluence: takes the place of the local post-mortem",
     125: "Slack: a mention starts an investigation answered in its thread",
     126: "Slack: calls and findings stream into the thread",
     127: "Slack: follow-ups go on without a mention",

@@ -29,6 +29,7 @@ from sre_daemon.policy.model import (
     Storm,
     Verify,
 )
+from sre_daemon.policy.outward import AllowIncident, AllowIncidentUpdate, AllowPage
 from sre_daemon.policy.value import Value
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,10 @@ PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
 SECTIONS = {
     "## The file": [PolicyDocument],
     "## A policy": [Rule],
-    "### `allow`": [AllowConfigSet, AllowService, AllowPostmortem, AllowCall],
+    "### `allow`": [
+        *(AllowConfigSet, AllowService, AllowPostmortem, AllowCall),
+        *(AllowIncident, AllowIncidentUpdate, AllowPage),
+    ],
     "### `value`": [Value],
     "### `require`": [Require],
     "### `promotion`": [Promotion],
@@ -86,7 +90,7 @@ def shown(field):
 def test_the_examples_parse_and_are_clean():
     policies = [parse(text) for text in examples("yaml")]
     assert [lint(policy) for policy in policies] == [[]]
-    assert len(policies[0].policies) == 2
+    assert len(policies[0].policies) == 3
 
 
 def test_the_example_shows_every_key():
@@ -125,6 +129,9 @@ def test_every_effect_is_listed_with_its_keys():
         "service.redeploy": set(AllowService.model_fields) - {"effect"},
         "postmortem.write": set(),
         "mcp.call": set(AllowCall.model_fields) - {"effect"},
+        "pagerduty.create": set(AllowIncident.model_fields) - {"effect"},
+        "pagerduty.update": set(AllowIncidentUpdate.model_fields) - {"effect"},
+        "confluence.create": set(AllowPage.model_fields) - {"effect"},
     }
     assert set(listed) == set(KINDS)
 

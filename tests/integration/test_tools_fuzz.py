@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_tools.registry import TOOLS
+from mcp_tools.registry import CONFLUENCE, PAGERDUTY, TOOLS
+from tests.support.confluence import confluence
 from tests.support.decoy import SECRET, Decoy
 from tests.support.escapes import COMMANDS, PATHS
+from tests.support.inside import Asked, inside
+from tests.support.pagerduty_rest import pagerduty_rest
 from tests.support.tool_server import text
 
 SECONDS = 20
@@ -130,5 +133,36 @@ def test_any_arguments_get_an_answer_and_do_no_harm(tool):
     @given(arguments(tool))
     def run(given_arguments):
         anyio.run(call, tool, sendable(given_arguments))
+
+    run()
+
+
+async def call_people(tool, given_arguments):
+    """One call where PagerDuty and Confluence are there; nothing is written before the gate's yes."""
+    guard = Asked(allow=False)
+    async with pagerduty_rest() as pagerduty, confluence() as site:
+        pagerduty.open()
+        both = {"pagerduty": pagerduty.settings(), "confluence": site.settings()}
+        async with inside(both, guard) as client:
+            with anyio.fail_after(SECONDS):
+                result = await client.call_tool(tool.spec.name, given_arguments)
+        assert text(result).startswith("[c1] ")
+        assert "The tool failed inside" not in text(result)
+        for server in (pagerduty, site):
+            assert {method for method, _ in server.faults.seen} <= {"GET"}
+            paths = [path for _, path in server.faults.seen]
+            assert all(path.startswith(("/incidents", "/wiki/rest/api/content")) for path in paths)
+
+
+@pytest.mark.parametrize("tool", [*PAGERDUTY, *CONFLUENCE], ids=lambda tool: tool.spec.name)
+def test_any_arguments_about_people_get_an_answer_and_do_no_harm(tool):
+    @settings(
+        max_examples=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(arguments(tool))
+    def run(given_arguments):
+        anyio.run(call_people, tool, sendable(given_arguments))
 
     run()

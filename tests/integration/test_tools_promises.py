@@ -4,6 +4,7 @@ import asyncio
 import re
 
 from mcp_tools.registry import TOOLS, registered
+from mcp_tools.settings import ToolSettings
 from mcp_tools.spec import Phase
 from mcp_tools.tools.commands import COMMAND
 from mcp_tools.tools.metrics import QUERY
@@ -35,7 +36,7 @@ def test_the_tools_come_in_the_promised_groups():
         "documentation": {"write_postmortem"},
     }
     assert [len(names) for names in groups.values()] == [3, 4, 4, 1]
-    assert set().union(*groups.values()) == set(registered(Phase.REMEDIATE))
+    assert set().union(*groups.values()) == set(registered(Phase.REMEDIATE, ToolSettings()))
     assert len(TOOLS) == 12
 
 

@@ -8,7 +8,7 @@ import pytest
 from mcp_tools import settings as tools
 from sre_daemon.errors import ConfigError
 from sre_daemon.executor.hands import write_tool_settings
-from sre_daemon.settings import VARIABLES, check_front_door, load, load_secrets
+from sre_daemon.settings import VARIABLES, Secrets, check_front_door, load, load_secrets
 from sre_daemon.settings.attached import reading
 
 LEAST = "data_dir: data\nprometheus: {url: 'http://127.0.0.1:9090'}\n"
@@ -77,13 +77,31 @@ def test_the_tool_server_reads_what_the_daemon_writes(tmp_path):
         "loki: {url: 'http://127.0.0.1:3100', token_file: t, timeout: 3s}\nrepository: .\n"
         "tools: {a: {command: [x], tools: {y: read}, timeout: 5s}}\n"
     )
-    written = write_tool_settings(settings(tmp_path, LEAST + more), tmp_path / "tools.json")
+    written = write_tool_settings(
+        settings(tmp_path, LEAST + more), Secrets(), tmp_path / "tools.json"
+    )
     found = tools.load(written)
     assert found.loki.timeout_seconds == 3
     assert found.loki.token_file == tmp_path / "t"
     assert found.repository == tmp_path
     assert found.tools["a"].timeout_seconds == 5
     assert found.tools["a"].tools == {"y": "read"}
+
+
+def test_the_tool_server_gets_the_keys_that_are_whole_in_a_file_of_its_own(tmp_path):
+    secrets = Secrets(
+        pagerduty_api_key="pd-key",
+        pagerduty_from_email="sre@example.com",
+        confluence_api_token="alone",
+    )
+    written = write_tool_settings(settings(tmp_path), secrets, tmp_path / "tools.json")
+    assert written.stat().st_mode & 0o777 == 0o600
+    found = tools.load(written)
+    assert found.pagerduty.api_key.get_secret_value() == "pd-key"
+    assert found.pagerduty.from_email == "sre@example.com"
+    assert str(found.pagerduty.url) == "https://api.pagerduty.com/"
+    assert found.confluence is None
+    assert "alone" not in written.read_text()
 
 
 def test_paths_of_a_runtime_are_relative_to_the_file(tmp_path):

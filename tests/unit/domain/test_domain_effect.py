@@ -15,6 +15,7 @@ from sre_daemon.domain.effect import (
     from_json,
     to_json,
 )
+from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
 
 EFFECTS = st.one_of(
     st.builds(ConfigSet, st.text(), st.text(), st.text(), st.text()),
@@ -22,6 +23,9 @@ EFFECTS = st.one_of(
     st.builds(ServiceRedeploy, st.text()),
     st.builds(PostmortemWrite, st.text()),
     st.builds(McpCall, st.text(), st.text(), st.text()),
+    st.builds(PagerDutyCreate, *[st.text()] * 5),
+    st.builds(PagerDutyUpdate, *[st.text()] * 4),
+    st.builds(ConfluenceCreate, *[st.text()] * 4),
 )
 
 

@@ -7,7 +7,10 @@ import pytest
 from mcp_tools import settings
 from mcp_tools.effects import (
     ConfigSet,
+    ConfluenceCreate,
     McpCall,
+    PagerDutyCreate,
+    PagerDutyUpdate,
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
@@ -15,7 +18,7 @@ from mcp_tools.effects import (
     to_json,
 )
 from mcp_tools.errors import SettingsError, ToolError
-from mcp_tools.registry import TOOLS, registered
+from mcp_tools.registry import CONFLUENCE, PAGERDUTY, TOOLS, registered
 from mcp_tools.spec import Phase
 from mcp_tools.tools.alerts import Sources, combine
 from sre_daemon.domain import effect as daemons
@@ -26,6 +29,9 @@ EFFECTS = (
     ServiceRedeploy("api"),
     PostmortemWrite("t"),
     McpCall("files", "write_file", '{"path":"/a"}'),
+    PagerDutyCreate("PSHOP", "t", "d", "high", "k"),
+    PagerDutyUpdate("PSHOP", "Q1", "resolved", "n"),
+    ConfluenceCreate("SRE", "77", "Post-Mortem: t", "{}"),
 )
 
 
@@ -99,6 +105,42 @@ def test_empty_environment_has_defaults():
     assert read.backup_folder is None
 
 
+KEYS = {
+    "PAGERDUTY_API_KEY": "k",
+    "PAGERDUTY_SERVICE_ID": "PSHOP",
+    "CONFLUENCE_BASE_URL": "https://x.atlassian.net/wiki",
+    "CONFLUENCE_API_TOKEN": "t",
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "count"),
+    [
+        ((), 19),
+        (("PAGERDUTY_API_KEY",), 15),
+        (("CONFLUENCE_BASE_URL",), 16),
+        (("CONFLUENCE_API_TOKEN",), 16),
+        (tuple(KEYS), 12),
+    ],
+)
+def test_keys_of_integrations_add_their_tools_and_nothing_else(missing, count):
+    given = {name: value for name, value in KEYS.items() if name not in missing}
+    found = settings.load(None, given)
+    assert len(registered(Phase.REMEDIATE, found)) == count
+    reading = registered(Phase.INVESTIGATE, found)
+    assert len(reading) == {19: 13, 15: 11, 16: 11, 12: 9}[count]
+    assert all(tool.spec.read_only for tool in reading.values())
+
+
+def test_keys_also_come_from_files_and_are_not_shown(tmp_path):
+    (tmp_path / "key").write_text("s3cret-key\n")
+    found = settings.load(None, {"PAGERDUTY_API_KEY_FILE": str(tmp_path / "key")})
+    assert found.pagerduty.api_key.get_secret_value() == "s3cret-key"
+    assert "s3cret" not in repr(found)
+    with pytest.raises(SettingsError, match=r"confluence\.base_url"):
+        settings.load(None, KEYS | {"CONFLUENCE_BASE_URL": "no address"})
+
+
 def test_wrong_variable_is_named():
     with pytest.raises(SettingsError, match="prometheus"):
         settings.load(None, {"PROMETHEUS_URL": "not a url"})
@@ -110,13 +152,14 @@ def test_yaml_duplicates_are_refused():
 
 
 def test_phases_have_nine_and_twelve_tools():
-    assert len(registered(Phase.INVESTIGATE)) == 9
-    assert len(registered(Phase.REMEDIATE)) == len(TOOLS) == 12
-    assert all(tool.spec.read_only for tool in registered(Phase.INVESTIGATE).values())
+    nothing = settings.load(None, {})
+    assert len(registered(Phase.INVESTIGATE, nothing)) == 9
+    assert len(registered(Phase.REMEDIATE, nothing)) == len(TOOLS) == 12
+    assert all(tool.spec.read_only for tool in registered(Phase.INVESTIGATE, nothing).values())
 
 
 def test_every_description_says_when_and_gives_an_example():
-    for tool in TOOLS:
+    for tool in (*TOOLS, *PAGERDUTY, *CONFLUENCE):
         text = tool.spec.description
         assert "Use it" in text or "use it" in text, tool.spec.name
         assert "xample" in text or "docker compose up -d" in text, tool.spec.name

@@ -1,0 +1,82 @@
+"""Effects on what people look at: PagerDuty and Confluence. None of them can be undone."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class PagerDutyCreate:
+    """An incident is opened, which calls a person; of one key only one is open on a service."""
+
+    kind: ClassVar[str] = "pagerduty.create"
+    service: str
+    title: str
+    description: str
+    urgency: str
+    dedup_key: str
+
+    @property
+    def target(self) -> str:
+        """The incident of this key."""
+        return f"pagerduty:{self.service}/{self.dedup_key}"
+
+    def describe(self) -> str:
+        """For people."""
+        return f"open the {self.urgency} PagerDuty incident {self.title!r} on {self.service}"
+
+    def inverse(self) -> None:
+        """Who was called was called."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagerDutyUpdate:
+    """A note is written at an incident of a service, and the incident gets this status."""
+
+    kind: ClassVar[str] = "pagerduty.update"
+    service: str
+    incident: str
+    status: str
+    note: str
+
+    @property
+    def target(self) -> str:
+        """The incident."""
+        return f"pagerduty:{self.incident}"
+
+    def describe(self) -> str:
+        """For people."""
+        note = f" with the note {self.note!r}" if self.note else ""
+        return f"make the PagerDuty incident {self.incident} {self.status}{note}"
+
+    def inverse(self) -> None:
+        """A resolved incident cannot be opened again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfluenceCreate:
+    """A post-mortem page is made; `body` is JSON text of its sections in one fixed form."""
+
+    kind: ClassVar[str] = "confluence.create"
+    space: str
+    parent: str
+    title: str
+    body: str
+
+    @property
+    def target(self) -> str:
+        """The page."""
+        return f"confluence:{self.space}/{self.title}"
+
+    @property
+    def key(self) -> str:
+        """What the tool server writes at the end of exactly this page."""
+        text = f"{self.space}\n{self.title}\n{self.body}"
+        return "sre-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def describe(self) -> str:
+        """For people."""
+        return f"publish {self.title!r} in the Confluence space {self.space}"
+
+    def inverse(self) -> None:
+        """A page is left for people to delete."""
