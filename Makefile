@@ -42,6 +42,7 @@ check: setup
 	promtool test rules rules/tests/*.yml
 	amtool check-config alertmanager/alertmanager.yml
 	$(BIN)/sre-daemon check stack/policy.yaml stack/runbooks
+	$(BIN)/sre-daemon policy test stack/policy-test.yaml
 
 # Two at a time, one per processor, and a file never in two places: what its tests share exists once.
 # Acceptance one at a time: each starts servers and keeps an eye on the clock.

@@ -5,6 +5,7 @@ refused by the models themselves (`extra="forbid"`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,9 +53,32 @@ def parse(
     first_line: int = 1,
 ) -> M:
     """Validate YAML text; `first_line` is where it starts within the file called `name`."""
+    return located(text, model, name, error, first_line)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Where the parts of one document stand in its file."""
+
+    tree: Any
+    first: int = 1
+
+    def of(self, *place: int | str) -> int:
+        """The line of the deepest part of `place` that is there: keys and positions from the top."""
+        return _find(self.tree, place)[0] + self.first
+
+
+def located(
+    text: str,
+    model: type[M],
+    name: str,
+    error: type[ConfigError] = ConfigError,
+    first_line: int = 1,
+) -> tuple[M, Lines]:
+    """The same as `parse`, with the lines of everything in it."""
     tree = _tree(text, name, error, first_line)
     try:
-        return model.model_validate(tree)
+        return model.model_validate(tree), Lines(tree, first_line)
     except ValidationError as failure:
         found = failure.errors(include_url=False, include_context=False)
         places = [item["loc"] for item in found]

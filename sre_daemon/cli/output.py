@@ -25,6 +25,7 @@ STYLES = {
     "deny": "red",
     "ok": "green",
     "error": "bold red",
+    "differs": "red",
 }
 
 

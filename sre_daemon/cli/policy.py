@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sre_daemon.cli import options, output
+from sre_daemon.cli import cases, options, output
 from sre_daemon.cli.client import connect
 from sre_daemon.clock import SystemClock
 from sre_daemon.policy import asking, file
@@ -15,12 +15,7 @@ from sre_daemon.policy.question import Question
 from sre_daemon.settings import load
 
 app = typer.Typer(help="Ask the policy.", no_args_is_help=True)
-
-
-# A second command will come; until then the group keeps its name.
-@app.callback()
-def group() -> None:
-    """Ask the policy."""
+app.command("test")(cases.run_cases)
 
 
 @app.command("explain")

@@ -46,7 +46,7 @@ def _short(text: str) -> dict[str, str]:
     if kind.startswith("service."):
         return {"effect": kind, "service": rest}
     if kind == "config.set":
-        path, _, setting = rest.rpartition(":")
+        path, _, setting = rest.partition(":")
         key, equals, value = setting.partition("=")
         if not path or not key or not equals:
             raise ValueError("config.set needs a path, a key and a value")

@@ -13,6 +13,7 @@ from sre_daemon.domain.verdict import REASONS, Reason
 from sre_daemon.executor import gate
 from sre_daemon.policy import autonomy, limits
 from sre_daemon.policy.allow import AllowCall, AllowConfigSet, AllowPostmortem, AllowService
+from sre_daemon.policy.cases import Begun, Case, CaseFile, Expected, Found, Opened, State
 from sre_daemon.policy.decide import decide
 from sre_daemon.policy.file import lint, parse
 from sre_daemon.policy.intervals import Interval, NamedIntervals, Times
@@ -54,15 +55,22 @@ SECTIONS = {
     "## Limits of all policies": [FleetLimits],
     "### `concurrent`": [Concurrent],
     "### `storm`": [Storm],
+    "## Test it": [CaseFile],
+    "### A case": [Case],
+    "### `state`": [State],
+    "### `diagnosis`": [Found],
+    "### `begun`": [Begun],
+    "### `opened`": [Opened],
+    "### `expect`": [Expected],
 }
-NESTED = (Require(), Verify(), Limits(), Demotion(), FleetLimits(), Concurrent(), Storm())
+NESTED = (Require(), Verify(), Limits(), Demotion(), FleetLimits(), Concurrent(), Storm(), State())
 BOUNDED = ("promotion", "min_healthy", "limits", "concurrent", "storm")
 
 
 def rows(section, head):
     """The cells of the table with this head in a section, without it."""
     (body,) = re.findall(rf"^{re.escape(section)}$(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    table = body.split(f"| {head} |", 1)[1].split("\n\n")[0]
+    table = body.split(f"| {head} |", 1)[1].split("\n\n")[0].rstrip()
     return [
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in table.split("\n")[2:]
     ]
@@ -88,13 +96,13 @@ def shown(field):
 
 
 def test_the_examples_parse_and_are_clean():
-    policies = [parse(text) for text in examples("yaml")]
-    assert [lint(policy) for policy in policies] == [[]]
-    assert len(policies[0].policies) == 3
+    policy = parse(examples("yaml")[0])
+    assert lint(policy) == []
+    assert len(policy.policies) == 3
 
 
 def test_the_example_shows_every_key():
-    (text,) = examples("yaml")
+    text = "".join(examples("yaml"))
     for models in SECTIONS.values():
         for model in models:
             for key in set(model.model_fields) - {"pattern"}:
@@ -156,9 +164,10 @@ def test_the_table_of_reasons_is_the_one_of_the_code():
 
 def test_the_commands_print_what_the_page_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("policy.yaml").write_text(examples("yaml")[0], encoding="utf-8")
+    for name, text in zip(("policy.yaml", "policy-test.yaml"), examples("yaml"), strict=True):
+        Path(name).write_text(text, encoding="utf-8")
     sessions = examples("console")
-    assert len(sessions) == 2
+    assert len(sessions) == 3
     for session in sessions:
         command, _, output = session.removeprefix("$ sre-daemon ").partition("\n")
         result = CliRunner().invoke(app, command.split())
