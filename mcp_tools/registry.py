@@ -1,6 +1,7 @@
 """The table of tools: nine that look, and three more that write, in the order clients see them.
 
-Four more for PagerDuty and three for Confluence exist where their keys are.
+Four more for PagerDuty and three for Confluence exist where their keys are, and one for silences
+where there is an Alertmanager.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from mcp_tools.tools import (
     pagerduty,
     postmortem,
     runbooks,
+    silences,
 )
 from mcp_tools.tools.context import Context
 
@@ -61,10 +63,13 @@ CONFLUENCE = (
     Tool(confluence.LIST, confluence.list_postmortems),
 )
 
+SILENCES = (Tool(silences.SILENCE, silences.create_silence),)
+
 
 def registered(phase: Phase, settings: ToolSettings) -> dict[str, Tool]:
     """The tools of a phase by name. In `investigate` no writing tool exists, so none can be seen."""
     tools: list[Tool] = [*TOOLS]
+    tools += SILENCES if settings.alertmanagers else ()
     tools += PAGERDUTY if settings.pagerduty is not None else ()
     tools += CONFLUENCE if settings.confluence is not None else ()
     return {

@@ -239,6 +239,7 @@ def tools() -> str:
     ]
     groups = {
         "": registry.TOOLS,
+        "an Alertmanager": registry.SILENCES,
         "`PAGERDUTY_API_KEY`": registry.PAGERDUTY,
         "`CONFLUENCE_BASE_URL` and `CONFLUENCE_API_TOKEN`": registry.CONFLUENCE,
     }

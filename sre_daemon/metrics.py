@@ -41,6 +41,7 @@ TOOLS = (
     "get_recent_deployments",
     "execute_runbook",
     "write_postmortem",
+    "create_silence",
     "pagerduty_create_incident",
     "pagerduty_update_incident",
     "pagerduty_get_incident",

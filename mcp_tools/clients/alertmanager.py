@@ -1,13 +1,18 @@
-"""Alertmanager's API v2: which alerts are silenced or inhibited. Asks every member of a cluster."""
+"""Alertmanager's API v2: which alerts are silenced or inhibited, and new silences.
+
+Asks every member of a cluster; tells one, which tells the others.
+"""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from mcp_tools.clients.http import JsonClient
+from mcp_tools.clients.rest import Lost, Patience, RestClient
 from mcp_tools.errors import TargetUnavailable, ToolError
 
 TIMEOUT_SECONDS = 5.0
+PATIENCE = Patience(timeout=TIMEOUT_SECONDS, tries=2)
 
 
 class Alertmanager:
@@ -15,6 +20,7 @@ class Alertmanager:
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._members = [JsonClient("Alertmanager", url, TIMEOUT_SECONDS) for url in urls]
+        self._writers = [RestClient("Alertmanager", url, {}, PATIENCE) for url in urls]
 
     @property
     def configured(self) -> bool:
@@ -36,6 +42,24 @@ class Alertmanager:
             ToolError: no member answers.
         """
         return await self._lists("/api/v2/silences")
+
+    async def silence(self, silence: dict[str, Any]) -> None:
+        """Make a silence on the first member that can be reached.
+
+        Raises:
+            ToolError: none took it.
+            Lost: one may have taken it; then no other was asked.
+        """
+        failure: ToolError = TargetUnavailable("No Alertmanager is configured.")
+        for writer in self._writers:
+            try:
+                await writer.request("POST", "/api/v2/silences", body=silence, repeatable=False)
+                return
+            except Lost:
+                raise
+            except TargetUnavailable as unreachable:
+                failure = unreachable
+        raise failure
 
     async def _lists(self, path: str) -> list[dict[str, Any]]:
         answers = await asyncio.gather(
@@ -59,3 +83,5 @@ class Alertmanager:
         """Close the connections."""
         for member in self._members:
             await member.aclose()
+        for writer in self._writers:
+            await writer.aclose()

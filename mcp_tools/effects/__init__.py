@@ -1,6 +1,11 @@
 """What a write means: the closed vocabulary of effects, and how edits and commands are read as such."""
 
-from mcp_tools.effects.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from mcp_tools.effects.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 from mcp_tools.effects.wire import (
     ConfigSet,
     Effect,
@@ -22,6 +27,7 @@ __all__ = [
     "PostmortemWrite",
     "ServiceRedeploy",
     "ServiceRestart",
+    "SilenceCreate",
     "from_json",
     "to_json",
 ]

@@ -36,3 +36,13 @@ class ConfluenceCreate:
     parent: str
     title: str
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceCreate:
+    """One alert is muted for some minutes; `matchers` is JSON text of all its labels in one form."""
+
+    kind: ClassVar[str] = "silence.create"
+    matchers: str
+    minutes: str
+    comment: str

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, get_args
 
-from mcp_tools.effects.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from mcp_tools.effects.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 from mcp_tools.errors import ToolError
 
 
@@ -58,7 +63,7 @@ class McpCall:
 
 
 OnSystems = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
-Outward = PagerDutyCreate | PagerDutyUpdate | ConfluenceCreate
+Outward = PagerDutyCreate | PagerDutyUpdate | ConfluenceCreate | SilenceCreate
 Effect = OnSystems | Outward
 KINDS: Mapping[str, type[Effect]] = {cls.kind: cls for cls in get_args(Effect)}
 

@@ -15,7 +15,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, get_args
 
-from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from sre_daemon.domain.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 from sre_daemon.errors import DaemonError
 
 
@@ -131,7 +136,7 @@ class McpCall:
 
 
 OnSystems = ConfigSet | ServiceRestart | ServiceRedeploy | PostmortemWrite | McpCall
-Outward = PagerDutyCreate | PagerDutyUpdate | ConfluenceCreate
+Outward = PagerDutyCreate | PagerDutyUpdate | ConfluenceCreate | SilenceCreate
 Effect = OnSystems | Outward
 KINDS: Mapping[str, type[Effect]] = {cls.kind: cls for cls in get_args(Effect)}
 # These are done only when a person agreed to exactly them, whatever level a policy has.

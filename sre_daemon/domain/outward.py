@@ -1,6 +1,8 @@
-"""Effects on what people look at: PagerDuty and Confluence. None of them can be undone."""
+"""Effects on what people look at: PagerDuty, Confluence, silences. None of them can be undone."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -80,3 +82,46 @@ class ConfluenceCreate:
 
     def inverse(self) -> None:
         """A page is left for people to delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceCreate:
+    """One alert is muted for some minutes; `matchers` is JSON text of all its labels in one form."""
+
+    kind: ClassVar[str] = "silence.create"
+    matchers: str
+    minutes: str
+    comment: str
+
+    @property
+    def target(self) -> str:
+        """The alert."""
+        return f"silence:{self.matchers}"
+
+    @property
+    def key(self) -> str:
+        """What the tool server writes into the comment of exactly this silence."""
+        text = f"{self.matchers}\n{self.minutes}\n{self.comment}"
+        return "sre-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it matches, by equality; nothing when the text is not in the one form."""
+        try:
+            found = json.loads(self.matchers)
+            form = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return {}
+        plain = isinstance(found, dict) and all(isinstance(item, str) for item in found.values())
+        return found if plain and form == self.matchers else {}
+
+    def within(self, alert: Mapping[str, str]) -> bool:
+        """Whether it mutes no more than an alert with these labels."""
+        return bool(alert) and alert.items() <= self.labels.items()
+
+    def describe(self) -> str:
+        """For people."""
+        return f"silence the alert {self.matchers} for {self.minutes} minutes ({self.comment})"
+
+    def inverse(self) -> None:
+        """It ends by itself."""

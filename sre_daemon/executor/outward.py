@@ -5,7 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sre_daemon.domain.effect import Outward
-from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from sre_daemon.domain.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 from sre_daemon.domain.remediation import EffectState
 from sre_daemon.errors import ToolError
 from sre_daemon.executor.base import Hands, Result
@@ -41,6 +46,12 @@ def call(effect: Outward) -> Call:
             "status": effect.status,
             **note,
         }
+    if isinstance(effect, SilenceCreate):
+        return "create_silence", {
+            "labels": dict(effect.labels),
+            "minutes": int(effect.minutes) if effect.minutes.isdecimal() else effect.minutes,
+            "comment": effect.comment,
+        }
     return "confluence_create_postmortem", {"title": effect.title, **_sections(effect)}
 
 
@@ -62,6 +73,8 @@ async def measure(hands: Hands, effect: Outward, intended_at: datetime | None) -
         return await _created(hands, effect, intended_at)
     if isinstance(effect, PagerDutyUpdate):
         return await _updated(hands, effect)
+    if isinstance(effect, SilenceCreate):
+        return await _silenced(hands, effect)
     return await _published(hands, effect)
 
 
@@ -114,6 +127,16 @@ async def _published(hands: Hands, effect: ConfluenceCreate) -> Measured:
     if (result.data or {}).get("key") == effect.key:
         return EffectState.APPLIED, {"measured": "the page is there"}
     return EffectState.FAILED, {"measured": "another page has this title"}
+
+
+async def _silenced(hands: Hands, effect: SilenceCreate) -> Measured:
+    result = await hands.call("get_alerts", {})
+    if result.is_error:
+        return _unseen(result)
+    if any(f"({effect.key})" in str(item.get("comment")) for item in _entries(result, "silences")):
+        return EffectState.APPLIED, {"measured": "the silence is there"}
+    # One whose alert is gone is not listed; the tool looks for it before it makes another.
+    return EffectState.NOT_APPLIED, {"measured": "no such silence on an alert"}
 
 
 def _unseen(result: Result) -> Measured:

@@ -14,7 +14,7 @@ from sre_daemon.domain.effect import (
     ServiceRedeploy,
     ServiceRestart,
 )
-from sre_daemon.policy.outward import AllowIncident, AllowIncidentUpdate, AllowPage
+from sre_daemon.policy.outward import AllowIncident, AllowIncidentUpdate, AllowPage, AllowSilence
 from sre_daemon.policy.part import Part
 from sre_daemon.policy.value import Value
 
@@ -145,5 +145,5 @@ def _within(bounds: Value, value: object) -> bool:
 
 
 OnSystems = AllowConfigSet | AllowService | AllowPostmortem | AllowCall
-Outward = AllowIncident | AllowIncidentUpdate | AllowPage
+Outward = AllowIncident | AllowIncidentUpdate | AllowPage | AllowSilence
 Allow = Annotated[OnSystems | Outward, Field(discriminator="effect")]

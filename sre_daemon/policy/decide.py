@@ -15,6 +15,7 @@ from dataclasses import replace
 from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.diagnosis import Diagnosis
 from sre_daemon.domain.effect import CONFIRMED, Effect
+from sre_daemon.domain.outward import SilenceCreate
 from sre_daemon.domain.verdict import REASONS, Decision, Mark, Node, Reason, Verdict
 from sre_daemon.policy import limits
 from sre_daemon.policy.autonomy import Level, level
@@ -156,7 +157,7 @@ def _repair(policy: Policy, rule: Rule, question: Question) -> Iterator[Check]:
     if not question.effects:
         yield Check(REASONS[Reason.NO_EFFECTS], Reason.NO_EFFECTS)
     for effect in question.effects:
-        yield _effect(rule, effect)
+        yield _effect(rule, effect, question.alerts)
     made, most = question.attempt, rule.limits.attempts_per_incident
     spent = Reason.ATTEMPTS_SPENT if made >= most else None
     yield Check(f"{made} of {most} attempts were made", spent)
@@ -172,7 +173,7 @@ def _one_effect(policy: Policy, rule: Rule, question: Question) -> Iterator[Chec
     """What is looked at immediately before one effect."""
     yield _pause(question)
     for effect in question.effects:
-        yield _effect(rule, effect)
+        yield _effect(rule, effect, question.alerts)
     yield from limits.check(rule, policy.limits, question)
     for query in rule.guard_queries:
         yield _guard(query, question)
@@ -209,8 +210,10 @@ def _diagnosis(rule: Rule, diagnosis: Diagnosis, engine: str) -> Iterator[Check]
         yield Check(REASONS[Reason.UNSUPPORTED_EVIDENCE], Reason.UNSUPPORTED_EVIDENCE)
 
 
-def _effect(rule: Rule, effect: Effect) -> Check:
+def _effect(rule: Rule, effect: Effect, alerts: Sequence[Mapping[str, str]]) -> Check:
     what = effect.describe()
+    if isinstance(effect, SilenceCreate) and not any(map(effect.within, alerts)):
+        return Check(f"it would mute more than this alert: {what}", Reason.VALUE_OUT_OF_BOUNDS)
     if any(allow.allows(effect) for allow in rule.allow):
         return Check(f"{rule.name} lists: {what}")
     if any(allow.covers(effect) for allow in rule.allow):

@@ -1,13 +1,20 @@
-"""What a policy may allow towards people: incidents of PagerDuty, pages of Confluence."""
+"""What a policy may allow towards people: incidents of PagerDuty, pages of Confluence, silences."""
 
+import re
 from typing import Literal
 
 from pydantic import Field
 
 from sre_daemon.domain.effect import Effect
-from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from sre_daemon.domain.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 from sre_daemon.policy.part import Part
 
+MINUTES = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 IDENTIFIER = r"^[A-Za-z0-9_-]{1,64}$"
 URGENCIES = Literal["high", "low"]
 STATUSES = Literal["acknowledged", "resolved"]
@@ -77,3 +84,24 @@ class AllowPage(Part):
     def allows(self, effect: Effect) -> bool:
         """The same."""
         return self.covers(effect)
+
+
+class AllowSilence(Part):
+    """The alert that the policy is about may be silenced, and nothing wider."""
+
+    effect: Literal["silence.create"]
+    max_minutes: int = Field(ge=5, le=1440)
+    """The longest time."""
+
+    def covers(self, effect: Effect) -> bool:
+        """Whether it is a silence that names an alert; the decision looks which."""
+        return isinstance(effect, SilenceCreate) and bool(effect.labels.get("alertname"))
+
+    def allows(self, effect: Effect) -> bool:
+        """Whether it is short enough, too."""
+        return (
+            self.covers(effect)
+            and isinstance(effect, SilenceCreate)
+            and MINUTES.fullmatch(effect.minutes) is not None
+            and 5 <= int(effect.minutes) <= self.max_minutes
+        )

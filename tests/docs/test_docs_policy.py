@@ -30,7 +30,7 @@ from sre_daemon.policy.model import (
     Storm,
     Verify,
 )
-from sre_daemon.policy.outward import AllowIncident, AllowIncidentUpdate, AllowPage
+from sre_daemon.policy.outward import AllowIncident, AllowIncidentUpdate, AllowPage, AllowSilence
 from sre_daemon.policy.value import Value
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ SECTIONS = {
     "## A policy": [Rule],
     "### `allow`": [
         *(AllowConfigSet, AllowService, AllowPostmortem, AllowCall),
-        *(AllowIncident, AllowIncidentUpdate, AllowPage),
+        *(AllowIncident, AllowIncidentUpdate, AllowPage, AllowSilence),
     ],
     "### `value`": [Value],
     "### `require`": [Require],
@@ -139,6 +139,7 @@ def test_every_effect_is_listed_with_its_keys():
         "mcp.call": set(AllowCall.model_fields) - {"effect"},
         "pagerduty.create": set(AllowIncident.model_fields) - {"effect"},
         "pagerduty.update": set(AllowIncidentUpdate.model_fields) - {"effect"},
+        "silence.create": set(AllowSilence.model_fields) - {"effect"},
         "confluence.create": set(AllowPage.model_fields) - {"effect"},
     }
     assert set(listed) == set(KINDS)

@@ -15,7 +15,12 @@ from sre_daemon.domain.effect import (
     from_json,
     to_json,
 )
-from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from sre_daemon.domain.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 
 EFFECTS = st.one_of(
     st.builds(ConfigSet, st.text(), st.text(), st.text(), st.text()),
@@ -25,6 +30,7 @@ EFFECTS = st.one_of(
     st.builds(McpCall, st.text(), st.text(), st.text()),
     st.builds(PagerDutyCreate, *[st.text()] * 5),
     st.builds(PagerDutyUpdate, *[st.text()] * 4),
+    st.builds(SilenceCreate, *[st.text()] * 3),
     st.builds(ConfluenceCreate, *[st.text()] * 4),
 )
 

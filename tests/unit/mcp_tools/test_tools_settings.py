@@ -14,11 +14,12 @@ from mcp_tools.effects import (
     PostmortemWrite,
     ServiceRedeploy,
     ServiceRestart,
+    SilenceCreate,
     from_json,
     to_json,
 )
 from mcp_tools.errors import SettingsError, ToolError
-from mcp_tools.registry import CONFLUENCE, PAGERDUTY, TOOLS, registered
+from mcp_tools.registry import CONFLUENCE, PAGERDUTY, SILENCES, TOOLS, registered
 from mcp_tools.spec import Phase
 from mcp_tools.tools.alerts import Sources, combine
 from sre_daemon.domain import effect as daemons
@@ -32,6 +33,7 @@ EFFECTS = (
     PagerDutyCreate("PSHOP", "t", "d", "high", "k"),
     PagerDutyUpdate("PSHOP", "Q1", "resolved", "n"),
     ConfluenceCreate("SRE", "77", "Post-Mortem: t", "{}"),
+    SilenceCreate('{"alertname":"A"}', "60", "c"),
 )
 
 
@@ -159,7 +161,7 @@ def test_phases_have_nine_and_twelve_tools():
 
 
 def test_every_description_says_when_and_gives_an_example():
-    for tool in (*TOOLS, *PAGERDUTY, *CONFLUENCE):
+    for tool in (*TOOLS, *PAGERDUTY, *CONFLUENCE, *SILENCES):
         text = tool.spec.description
         assert "Use it" in text or "use it" in text, tool.spec.name
         assert "xample" in text or "docker compose up -d" in text, tool.spec.name
@@ -185,7 +187,7 @@ def test_alert_has_expression_age_and_value():
     assert alert.duration_seconds == pytest.approx(119.9, abs=0.1)
 
 
-SILENCES = [
+MUTED = [
     {"id": "s1", "createdBy": "ann", "comment": "deploy\u202e", "endsAt": "2026-01-01T12:00:00Z"},
     {"id": "s1", "createdBy": "ann", "comment": "deploy\u202e", "endsAt": "2026-01-01T12:00:00Z"},
     {"id": "s2", "createdBy": "bob", "comment": "other", "endsAt": "2026-01-01T12:00:00Z"},
@@ -198,7 +200,7 @@ def test_silence_is_found_through_external_labels():
         "status": {"state": "suppressed", "silencedBy": ["s1"], "inhibitedBy": []},
     }
     output = combine(
-        [[FIRING], [], [managed], SILENCES], Sources(prometheus="ok", alertmanager="ok"), NOW
+        [[FIRING], [], [managed], MUTED], Sources(prometheus="ok", alertmanager="ok"), NOW
     )
     assert [(a.state, a.silenced_by) for a in output.alerts] == [("suppressed", ["s1"])]
 

@@ -1,12 +1,18 @@
 """What a policy lets reach people: one service, one space, and never a page without a person."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from sre_daemon.domain.effect import ServiceRestart
-from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
+from sre_daemon.domain.outward import (
+    ConfluenceCreate,
+    PagerDutyCreate,
+    PagerDutyUpdate,
+    SilenceCreate,
+)
 from sre_daemon.domain.verdict import Decision, Reason
 from sre_daemon.policy.allow import Allow
 from sre_daemon.policy.decide import decide, decide_effect
@@ -19,6 +25,7 @@ OPEN = PagerDutyCreate("PSHOP", "t", "d", "high", "k")
 NOTE = PagerDutyUpdate("PSHOP", "Q1", "acknowledged", "looking")
 DONE = PagerDutyUpdate("PSHOP", "Q1", "resolved", "set to 20")
 PAGE = ConfluenceCreate("SRE", "77", "Post-Mortem: t", "{}")
+QUIET = SilenceCreate(json.dumps(dict(sorted(LABELS.items())), separators=(",", ":")), "60", "ann")
 POLICY = """
 version: 1
 mode: act
@@ -30,6 +37,7 @@ policies:
       - {effect: pagerduty.create, service: PSHOP, urgency: [high]}
       - {effect: pagerduty.update, service: PSHOP, status: [acknowledged, resolved]}
       - {effect: confluence.create, space: SRE, parent: '77'}
+      - {effect: silence.create, max_minutes: 60}
 """
 
 
@@ -83,6 +91,12 @@ def test_an_entry_that_leaves_something_open_is_refused(entry):
         allow(**entry)
 
 
+def silence(**labels):
+    """A silence of the alert with other labels; None leaves one out."""
+    changed = {k: v for k, v in sorted((LABELS | labels).items()) if v is not None}
+    return replace(QUIET, matchers=json.dumps(changed, separators=(",", ":")))
+
+
 def question(*effects):
     return Question(
         alerts=(LABELS,),
@@ -99,6 +113,20 @@ def question(*effects):
     [
         ((OPEN,), Decision.ALLOW, Reason.ALLOWED),
         ((NOTE, DONE), Decision.ALLOW, Reason.ALLOWED),
+        ((QUIET,), Decision.ALLOW, Reason.ALLOWED),
+        ((replace(QUIET, minutes="61"),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
+        ((replace(QUIET, minutes="060"),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
+        ((replace(QUIET, minutes="-5"),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
+        ((silence(alertname=None),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
+        ((silence(severity=None),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
+        ((silence(service="other"),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
+        ((silence(pod="a"),), Decision.ALLOW, Reason.ALLOWED),
+        (
+            (replace(QUIET, matchers=" " + QUIET.matchers),),
+            Decision.DENY,
+            Reason.VALUE_OUT_OF_BOUNDS,
+        ),
+        ((replace(QUIET, matchers="[]"),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
         ((PAGE,), Decision.ASK, Reason.AUTONOMY),
         ((NOTE, PAGE), Decision.ASK, Reason.AUTONOMY),
         ((replace(OPEN, urgency="low"),), Decision.DENY, Reason.VALUE_OUT_OF_BOUNDS),
