@@ -14,6 +14,7 @@ from sre_daemon.executor.hands import ProcessHands
 from sre_daemon.executor.targets import Targets
 from sre_daemon.notify.notifier import Notifier
 from sre_daemon.pipeline.approve import Approve
+from sre_daemon.pipeline.baseline import Restoration
 from sre_daemon.pipeline.build import Stages
 from sre_daemon.pipeline.close import Close
 from sre_daemon.pipeline.decide import Decide, Eyes, Patience
@@ -54,7 +55,7 @@ async def start_worker(
     stack.push_async_callback(gate.stop)
     hands = ProcessHands(base.tools, gate.socket)
     executor = Executor(store, gate, hands, clock, metrics)
-    undo = Undo(store, executor, clock, metrics)
+    undo = Undo(store, executor, Restoration(store, base.observer, clock), clock, metrics)
     stages = Stages(
         Triage(store, base.observer, record, clock),
         Investigate(

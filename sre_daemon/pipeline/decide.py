@@ -30,6 +30,7 @@ from sre_daemon.executor.targets import Looks, Seen
 from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Sample
 from sre_daemon.pipeline import wire
+from sre_daemon.pipeline.baseline import capture
 from sre_daemon.pipeline.proof import proof_to_json
 from sre_daemon.pipeline.record import Record
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome
@@ -267,24 +268,19 @@ class Decide:
         return Escalate(case.verdict.reason, case.verdict.message, {"shadow": shadow}, [case.event])
 
     async def _beginning(self, rule: Rule, seen: Mapping[str, Seen]) -> dict[str, object]:
-        """What the repair and its proof must find again."""
+        """What the repair, its proof and its rollback must find again."""
+        queries = dict.fromkeys([*rule.verify.promql, *rule.guard_queries])
+        baseline = await capture(self._eyes.samples, list(queries), self._clock.now())
+        values = baseline["values"]
+        known = values if isinstance(values, Mapping) else {}
         return {
             "proof": proof_to_json(rule),
-            "before": await self._before(rule),
+            "baseline": baseline,
+            "before": {query: known.get(query) for query in rule.verify.promql},
             "targets": dict(seen),
             "verification": None,
             "applied_at": None,
         }
-
-    async def _before(self, rule: Rule) -> dict[str, float | None]:
-        """The numbers of the proof before the first effect, for the comparison in the report."""
-        values: dict[str, float | None] = {}
-        for query in rule.verify.promql:
-            try:
-                values[query] = (await self._eyes.samples.sample(query)).value
-            except TargetUnavailable:
-                values[query] = None
-        return values
 
 
 def attempts_made(records: Sequence[EffectRecord]) -> set[int]:

@@ -1,4 +1,6 @@
-"""Taking a repair back: plans the inverse of what was applied, once, and lets the executor apply it."""
+"""Taking a repair back: plans the inverse of what was applied, once, lets the executor apply it, and proves
+that everything is as before.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +14,7 @@ from sre_daemon.errors import ToolError
 from sre_daemon.executor.executor import Applied
 from sre_daemon.executor.rollback import inverse
 from sre_daemon.metrics import Metrics
+from sre_daemon.pipeline.baseline import Restored
 from sre_daemon.store.base import Store
 
 
@@ -20,6 +23,14 @@ class Applies(Protocol):
 
     async def apply(self, incident: Incident, direction: Direction) -> Applied:
         """Raises ToolError."""
+        ...
+
+
+class Restores(Protocol):
+    """Proves a rollback."""
+
+    async def __call__(self, incident: Incident) -> Restored:
+        """Look until everything is as before, or the time is over."""
         ...
 
 
@@ -34,9 +45,12 @@ class Undone:
 class Undo:
     """Shared by the stages that can fail after an effect."""
 
-    def __init__(self, store: Store, executor: Applies, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, executor: Applies, restored: Restores, clock: Clock, metrics: Metrics
+    ) -> None:
         self._store = store
         self._executor = executor
+        self._restored = restored
         self._clock = clock
         self._metrics = metrics
 
@@ -59,22 +73,23 @@ class Undo:
             complete, message = applied.complete, applied.message
         except ToolError as failure:
             complete, message = False, failure.reason
-        self._metrics.rollbacks.labels("done" if complete else "failed").inc()
-        if complete:
-            state = advance(REMEDIATION, RemediationState.FAILED, RemediationEvent.ROLLED_BACK)
-            sentence = "the change was taken back"
-        else:
-            state = RemediationState.FAILED
+        seen = await self._restored(incident) if complete else None
+        proven = seen is not None and seen.proven
+        self._metrics.rollbacks.labels("done" if proven else "failed").inc()
+        state = RemediationState.FAILED
+        if seen is None:
             sentence = f"the change could NOT be taken back: {message}"
-        await self._store.note(
-            [
-                TimelineEvent(
-                    incident.id,
-                    self._clock.now(),
-                    Kind.ROLLBACK,
-                    sentence,
-                    {"complete": complete},
-                )
-            ]
-        )
+        elif not seen.proven:
+            sentence = (
+                "rollback failed: the change was taken back, but not everything is as before: "
+                f"{'; '.join(seen.missing)}{seen.numbers}"
+            )
+        else:
+            state = advance(REMEDIATION, state, RemediationEvent.ROLLED_BACK)
+            sentence = "the change was taken back, and everything is as before"
+        data: dict[str, object] = {"complete": complete, "proven": proven}
+        if seen is not None:
+            data |= {"before": dict(seen.before), "after": dict(seen.after)}
+        event = TimelineEvent(incident.id, self._clock.now(), Kind.ROLLBACK, sentence, data)
+        await self._store.note([event])
         return Undone(state, sentence)

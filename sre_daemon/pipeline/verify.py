@@ -25,6 +25,7 @@ from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import TargetUnavailable
 from sre_daemon.metrics import Metrics
 from sre_daemon.observe import AlertState, Sample
+from sre_daemon.pipeline.baseline import measured
 from sre_daemon.pipeline.proof import Proof, proof_from_json
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome, Wait
 from sre_daemon.pipeline.undo import Undo
@@ -135,7 +136,7 @@ class Verify:
             ended = max((alert.ends_at for alert in alerts if alert.ends_at), default=None)
         for query in proof.promql:
             try:
-                sample = await self._probe.sample(query)
+                sample = await measured(self._probe, query)
             except TargetUnavailable as failure:
                 missing.append(f"no data for {query}: {failure.reason}")
                 continue

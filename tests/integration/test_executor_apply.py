@@ -13,6 +13,7 @@ from sre_daemon.domain.verdict import Reason
 from sre_daemon.errors import ToolError, ToolServerUnavailable
 from sre_daemon.executor.executor import Executor
 from sre_daemon.pipeline import wire
+from sre_daemon.pipeline.baseline import Restored
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Escalate, Next
 from sre_daemon.pipeline.undo import Undo
@@ -49,12 +50,17 @@ class Bench:
         return await Remediate(repair.store, self.executor, self.undo, repair.clock)(noted)
 
 
+async def as_before(_incident):
+    """A rollback after which everything is as before."""
+    return Restored((), {"up == 1": 1.0}, {"up == 1": 1.0})
+
+
 @asynccontextmanager
-async def bench(folder, **options):
+async def bench(folder, back=as_before, **options):
     async with under_repair(folder, **options) as repair:
         shop = Shop(repair)
         executor = Executor(repair.store, repair.gate, shop.open, repair.clock, repair.metrics)
-        undo = Undo(repair.store, executor, repair.clock, repair.metrics)
+        undo = Undo(repair.store, executor, back, repair.clock, repair.metrics)
         yield Bench(repair, shop, executor, undo)
 
 
@@ -288,7 +294,7 @@ async def test_failed_redeploy_puts_the_old_value_back(tmp_path, fault):
         b.shop.faults[COMMAND] = [fault]
         outcome = await b.remediate()
         assert isinstance(outcome, Escalate)
-        assert outcome.message.endswith("; the change was taken back")
+        assert outcome.message.endswith("; the change was taken back, and everything is as before")
         assert outcome.notes == {"remediation": RemediationState.ROLLED_BACK}
         assert b.shop.keys == {"DB_POOL_SIZE": "1"}
         # A redeploy that the guard refused never began, so it is not done again.
@@ -302,7 +308,7 @@ async def test_tool_server_that_died_after_the_change_does_not_hide_it(tmp_path)
         b.shop.faults[EDIT] = ["gone_after"]
         outcome = await b.remediate()
         assert b.shop.keys == {"DB_POOL_SIZE": "1"}
-        assert outcome.message.endswith("; the change was taken back")
+        assert outcome.message.endswith("; the change was taken back, and everything is as before")
 
 
 async def test_tool_server_that_died_before_the_change_leaves_nothing_to_take_back(tmp_path):
@@ -354,7 +360,32 @@ async def test_taking_back_works_when_the_alert_and_the_policy_are_gone(tmp_path
         assert b.shop.keys == {"DB_POOL_SIZE": "1"}
         assert b.shop.changes == [*FORWARD_CHANGES, BACK.describe(), REDEPLOY.describe()]
         last = (await b.repair.store.timeline(b.repair.incident.id))[-1]
-        assert (last.kind, last.data) == (Kind.ROLLBACK, {"complete": True})
+        assert last.kind is Kind.ROLLBACK
+        assert last.data == {
+            "complete": True,
+            "proven": True,
+            "before": {"up == 1": 1.0},
+            "after": {"up == 1": 1.0},
+        }
+
+
+async def test_rollback_after_which_something_is_worse_is_a_failed_one(tmp_path):
+    async def worse(_incident):
+        return Restored(
+            ["held before and does not hold: up == 1"], {"up == 1": 1.0}, {"up == 1": 0}
+        )
+
+    async with bench(tmp_path, worse) as b:
+        await b.apply()
+        undone = await b.undo(b.repair.incident)
+        assert b.shop.keys == {"DB_POOL_SIZE": "1"}
+        assert undone.state is RemediationState.FAILED
+        assert undone.sentence == (
+            "rollback failed: the change was taken back, but not everything is as before: "
+            "held before and does not hold: up == 1 (up == 1: 1.0 before, 0 after)"
+        )
+        assert counted(b.repair.metrics.rollbacks, outcome="failed") == 1
+        assert counted(b.repair.metrics.rollbacks, outcome="done") == 0
 
 
 async def test_taking_back_twice_changes_nothing_more(tmp_path):
@@ -378,7 +409,9 @@ async def test_kill_while_taking_back_takes_back_once(tmp_path, tool, fault):
         # The stage goes on taking back; it does not repair again.
         outcome = await b.remediate()
         assert isinstance(outcome, Escalate)
-        assert outcome.message == "interrupted; the change was taken back"
+        assert outcome.message == (
+            "interrupted; the change was taken back, and everything is as before"
+        )
         assert b.shop.changes == [*FORWARD_CHANGES, BACK.describe(), REDEPLOY.describe()]
 
 
