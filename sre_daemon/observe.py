@@ -203,6 +203,17 @@ class Observer:
         states = await self.alert_states(alerts)
         return [alert for alert in alerts if states[alert.identity] is AlertState.FIRING]
 
+    async def audible(self) -> Sequence[Alert]:
+        """Every alert that fires now and that no Alertmanager mutes; raises TargetUnavailable."""
+        now = self._clock.now()
+        active = [
+            Alert(labels, AlertStatus.FIRING, now)
+            for labels, state in await self._active()
+            if state is AlertState.FIRING
+        ]
+        firing = await self.firing(active) if active else []
+        return [alert for alert in firing if not await self.suppressed(alert)]
+
     def _current(self, rule: RuleInfo) -> bool:
         return (
             rule.healthy

@@ -1,6 +1,5 @@
 """The commands. Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 nobody answers."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sre_daemon import __version__
-from sre_daemon.cli import audit, data, drill, incident, output, policy
+from sre_daemon.cli import audit, data, drill, incident, output, policy, tools
 from sre_daemon.cli import investigate as investigation
 from sre_daemon.cli.client import Declined, connect
 from sre_daemon.cli.options import Config, Json, Reason, Url
@@ -29,6 +28,9 @@ app.command()(data.backup)
 app.command()(data.restore)
 app.command()(data.replay)
 app.command()(drill.drill)
+app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
+    tools.tools
+)
 
 
 @app.command()
@@ -97,17 +99,6 @@ def resume(reason: Reason, url: Url = "", json: Json = False) -> None:
         output.say_json(answer)
     else:
         output.say("resumed")
-
-
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def tools(
-    context: typer.Context,
-    transport: Annotated[str, typer.Option(help="stdio or http.")] = "stdio",
-    phase: Annotated[str, typer.Option(help="investigate or remediate.")] = "investigate",
-) -> None:
-    """The tool server alone, for any MCP client; further options go to it (see `sre-tools --help`)."""
-    arguments = ["--transport", transport, "--phase", phase, *context.args]
-    os.execv(sys.executable, [sys.executable, "-m", "mcp_tools", *arguments])  # noqa: S606 - an argument vector of ours, no shell
 
 
 @app.command()
