@@ -1,14 +1,14 @@
 """The commands. Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 nobody answers."""
 
-import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sre_daemon import __version__
-from sre_daemon.cli import audit, data, drill, incident, output, policy, tools
+from sre_daemon.cli import audit, data, drill, incident, options, output, policy, tools
 from sre_daemon.cli import investigate as investigation
 from sre_daemon.cli.client import Declined, connect
 from sre_daemon.cli.options import Config, Json, Reason, Url
@@ -48,10 +48,7 @@ def digest(
     url: Url = "",
 ) -> None:
     """What fired, what was repaired, refused, what waits, and what it cost, as Markdown."""
-    found = re.fullmatch(r"(\d{1,4})([hd])", since)
-    if found is None or int(found[1]) == 0:
-        raise ConfigError(f"--since {since}: no such time", "write 24h, 7d or 30d")
-    hours = int(found[1]) * (24 if found[2] == "d" else 1)
+    hours = options.period(since) // timedelta(hours=1)
     output.say(connect(url).get("/digest", [("hours", str(hours))])["markdown"].rstrip())
 
 

@@ -1,6 +1,7 @@
 """Options that several commands share, and how their text is read."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,14 @@ def moment(text: str) -> datetime:
         return asking.moment_of(text)
     except ValueError as failure:
         raise ConfigError(f"--at: {failure}") from None
+
+
+def period(text: str) -> timedelta:
+    """So many hours or days; raises ConfigError."""
+    found = re.fullmatch(r"(\d{1,4})([hd])", text, re.ASCII)
+    if found is None or int(found[1]) == 0:
+        raise ConfigError(f"--since {text}: no such time", "write 24h, 7d or 30d")
+    return timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
 
 
 def effect(text: str) -> Effect:

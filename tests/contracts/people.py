@@ -4,9 +4,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from sre_daemon.domain.effect import to_json
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.run import Run, RunOutcome
 from sre_daemon.domain.series import Point, Series
+from sre_daemon.domain.verdict import Decision
+from sre_daemon.pipeline import wire
+from sre_daemon.pipeline.past import recorded
 from sre_daemon.store.base import Store
 from sre_daemon.store.database import Database
 from sre_daemon.store.feed import Feed
@@ -14,6 +19,7 @@ from sre_daemon.store.history import History
 from sre_daemon.store.samples import Samples
 from tests.contracts.store import HOSTILE, STORED, episode, fact, given, later, numbered, planned
 from tests.support.clock import START
+from tests.support.factories import REPAIR, diagnosis
 
 
 async def pe01_samples_come_back_in_order_and_replace_each_other(
@@ -108,6 +114,26 @@ async def pe10_values_are_kept_exactly(store: Store, database: Database) -> None
     await Samples(database).keep(one.id, [Series("a", points)])
     (kept,) = await Samples(database).of(one.id)
     assert [p.value for p in kept.points] == [p.value for p in points]
+
+
+async def pe11_decision_comes_back_with_what_was_asked_then(
+    store: Store, database: Database
+) -> None:
+    one = numbered(1, State.ESCALATED)
+    gone = replace(episode(2, one, is_open=False), last_seen=later(2))
+    await given(store, one, episodes=[episode(1, one), gone, episode(3, one, seen=9)])
+    said = {"verdict": "deny", "reason": "no_policy", "policy": ""}
+    effects = [to_json(effect) for effect in REPAIR]
+    found = wire.diagnosis_to_json(diagnosis(*REPAIR))
+    await store.begin_run(Run("r1", one.id, "runbook", "", START, outcome=RunOutcome.DIAGNOSED))
+    await store.note([TimelineEvent(one.id, later(4), Kind.DIAGNOSIS, "found", found)])
+    event = TimelineEvent(one.id, later(5), Kind.VERDICT, "deny", {**said, "effects": effects})
+    await store.note([event])
+    (past,) = (await recorded(History(database), START, later(60))).pasts
+    assert [labels["n"] for labels in past.question.alerts] == ["1"]
+    assert (past.question.effects, past.question.engine) == (REPAIR, "runbook")
+    assert (past.question.at, past.question.diagnosis) == (later(5), diagnosis(*REPAIR))
+    assert (past.decision, past.began, past.ending) == (Decision.DENY, False, "open")
 
 
 Behaviour = Callable[[Store, Database], Awaitable[None]]
