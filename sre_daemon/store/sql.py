@@ -11,12 +11,12 @@ from sre_daemon.domain.approval import Approval
 from sre_daemon.domain.effect import Effect
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.incident import Incident
-from sre_daemon.domain.lifecycle import WORKING, State
+from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.notification import Notification, StoredAlert, Unreadable
 from sre_daemon.domain.remediation import Direction, EffectRecord, EffectState
 from sre_daemon.domain.run import Run, RunOutcome, ToolCall
 from sre_daemon.errors import StoreConflict
-from sre_daemon.store import approvals, rows
+from sre_daemon.store import approvals, line, rows
 from sre_daemon.store import effects as known_effects
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import accept, add_events, set_switch
@@ -86,37 +86,10 @@ class SqlStore:
     # --- incidents
     async def claim(self, owner: str, now: datetime, lease: timedelta) -> Incident | None:
         """See Store."""
-        at = rows.number(now)
-        free = or_(t.incidents.c.lease_until.is_(None), t.incidents.c.lease_until <= at)
-        due = or_(t.incidents.c.wake_at.is_(None), t.incidents.c.wake_at <= at)
-        query = (
-            select(t.incidents.c.id)
-            .where(t.incidents.c.state.in_([state.value for state in WORKING]), free, due)
-            .order_by(t.incidents.c.rank, t.incidents.c.created_at)
-            .limit(1)
-        )
         # Most looks find nothing; those need no write lock.
-        if not await self._all(query):
+        if not await self._all(line.due(now)):
             return None
-
-        def work(connection: Connection) -> Incident | None:
-            locked = query.with_for_update(key_share=True, skip_locked=True)
-            found = connection.execute(locked).first()
-            if found is None:
-                return None
-            claimed = (
-                update(t.incidents)
-                .where(t.incidents.c.id == found.id)
-                .values(
-                    fence=t.incidents.c.fence + 1,
-                    lease_owner=owner,
-                    lease_until=rows.number(now + lease),
-                )
-                .returning(*t.incidents.c)
-            )
-            return rows.incident(connection.execute(claimed).one())
-
-        return await self._database.write(work)
+        return await self._database.write(lambda c: line.claim(c, owner, now, now + lease))
 
     async def renew(self, incident_id: str, fence: int, until: datetime) -> bool:
         """See Store."""
