@@ -11,7 +11,8 @@ class Status:
     """One service now. `started_at` is in UTC, and None when it does not run.
 
     `instance` names what runs, where the runtime has such a name: a container's id changes when
-    it is recreated, and not when it is restarted.
+    it is recreated, and not when it is restarted. `made_at` is when that was made, where a redeploy
+    makes a new one; elsewhere it is None, and a redeploy shows in `started_at` alone.
     """
 
     service: str
@@ -19,6 +20,7 @@ class Status:
     started_at: datetime | None
     detail: str
     instance: str = ""
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ A service is the container of its name, or, with a project, the one that Compose
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +24,8 @@ LAST_LINES_BYTES = 8192
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 ONEOFF_LABEL = "com.docker.compose.oneoff"
+# The name of a container that Compose has made and not yet put in the place of the other one.
+LEFTOVER = re.compile(r"[0-9a-f]{12}_(.+)")
 SEEN = ("create", "start", "die", "oom", "kill", "restart", "destroy", "health_status")
 
 
@@ -50,7 +54,7 @@ class Docker:
 
     async def status(self, service: str) -> Status:
         """The container's state."""
-        return status_of(service, await self._find(service))
+        return self._status(service, await self._find(service))
 
     async def logs(self, service: str, max_bytes: int) -> LogTail:
         """Standard output and standard error, as the Engine kept them."""
@@ -89,6 +93,7 @@ class Docker:
         """
         self._check(service)
         if self._recreate is not None:
+            await self._clear(service)
             await self._recreate(service)
             return await self._settled(service)
         found = await self._find(service)
@@ -98,6 +103,19 @@ class Docker:
                 "Use runtime.kind compose, which recreates it.",
             )
         return await self.restart(service)
+
+    async def _clear(self, service: str) -> None:
+        """Remove what a killed Compose left beside the container: with it no other can succeed."""
+        made = await self._engine.containers(self._labels(service))
+        names = {name.removeprefix("/") for item in made for name in item["Names"]}
+        for item in made:
+            half = LEFTOVER.fullmatch(item["Names"][0].removeprefix("/"))
+            if half is not None and half[1] in names and item["State"] != "running":
+                await self._engine.remove(item["Id"])
+
+    def _status(self, service: str, found: dict[str, Any]) -> Status:
+        status = status_of(service, found)
+        return status if self._recreate is None else replace(status, made_at=when(found["Created"]))
 
     async def _settled(self, service: str) -> Status:
         """Wait until the service is healthy, or without a health check until it has run a while.
@@ -111,7 +129,7 @@ class Docker:
             async with asyncio.timeout(START_SECONDS):
                 while True:
                     found = await self._find(service)
-                    status = status_of(service, found)
+                    status = self._status(service, found)
                     if found["State"]["StartedAt"] != start:
                         start, since = found["State"]["StartedAt"], loop.time()
                     verdict = judge(found["State"], loop.time() - since)

@@ -48,6 +48,10 @@ class Engine:
         """Stop it, kill it when it takes longer than `grace_seconds`, and start it again."""
         await self._run(lambda api: api.restart(container, timeout=grace_seconds))
 
+    async def remove(self, container: str) -> None:
+        """Remove a container that does not run; its volumes stay."""
+        await self._run(lambda api: api.remove_container(container))
+
     async def log_tail(self, container: str, max_bytes: int) -> tuple[bytes, bool]:
         """The end of both streams, and whether there was more before."""
         return await self._run(lambda api: _tail(api, container, max_bytes))

@@ -29,7 +29,8 @@ class CommandInput(Input):
 class ServiceView(Part):
     """One service as the runtime sees it; `started_at` is ISO 8601 in UTC, null when it is down.
 
-    `instance` names what runs, where the runtime has a name for it.
+    `instance` names what runs, where the runtime has a name for it, and `made_at` is when that was
+    made, where a redeploy makes a new one.
     """
 
     service: str
@@ -37,6 +38,7 @@ class ServiceView(Part):
     started_at: str | None
     detail: str
     instance: str = ""
+    made_at: str | None = None
 
 
 class CommandOutput(Output):
@@ -185,6 +187,7 @@ def _output(
             started_at=item.started_at.isoformat() if item.started_at else None,
             detail=clip(item.detail, MAX_DETAIL),
             instance=item.instance,
+            made_at=item.made_at.isoformat() if item.made_at else None,
         )
         for item in statuses
     ]

@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 # One remediation may take this long; the gate refuses what is asked for later.
 DEADLINE = timedelta(minutes=5)
+SECOND = timedelta(seconds=1)
 DONE = frozenset({EffectState.APPLIED})
 
 
@@ -166,7 +167,7 @@ class Executor:
             if isinstance(record.effect, ConfigSet):
                 return await self._measure_config(hands, record.effect)
             if isinstance(record.effect, ServiceRedeploy | ServiceRestart):
-                return await self._measure_service(hands, record.effect.service, record.intended_at)
+                return await self._measure_service(hands, record.effect, record.intended_at)
             if isinstance(record.effect, Outward):
                 return await outward.measure(hands, record.effect, record.intended_at)
         except ToolError as failure:
@@ -190,23 +191,28 @@ class Executor:
         return EffectState.FAILED, detail
 
     async def _measure_service(
-        self, hands: Hands, service: str, intended_at: datetime | None
+        self,
+        hands: Hands,
+        effect: ServiceRedeploy | ServiceRestart,
+        intended_at: datetime | None,
     ) -> tuple[EffectState, dict[str, object]]:
+        service = effect.service
         result = await hands.call("run_shell_command", {"command": f"docker compose ps {service}"})
         listed = (result.data or {}).get("services")
         entries = listed if isinstance(listed, Sequence) else []
         for entry in entries:
             if isinstance(entry, Mapping) and entry.get("service") == service:
-                started = entry.get("started_at")
-                fresh = (
-                    bool(entry.get("running"))
-                    and isinstance(started, str)
-                    and intended_at is not None
-                    # Process tables count whole seconds.
-                    and datetime.fromisoformat(started) + timedelta(seconds=1) > intended_at
+                started, made = entry.get("started_at"), entry.get("made_at")
+                fresh = bool(entry.get("running")) and _after(started, intended_at)
+                said = f"{service} started at {started}"
+                if isinstance(effect, ServiceRedeploy) and made is not None:
+                    # The runtime may have started the old one again by itself.
+                    fresh = fresh and _after(made, intended_at, timedelta())
+                    said += f", {entry.get('instance')} was made at {made}"
+                return (
+                    EffectState.APPLIED if fresh else EffectState.NOT_APPLIED,
+                    {"measured": said},
                 )
-                state = EffectState.APPLIED if fresh else EffectState.NOT_APPLIED
-                return state, {"measured": f"{service} started at {started}"}
         return EffectState.FAILED, {"measured": f"{service} is not listed: {result.text[:200]}"}
 
     async def _settle(
@@ -229,6 +235,15 @@ class Executor:
         name = self._metrics.tool(tool)
         self._metrics.tool_calls.labels(name, "error" if result.is_error else "ok").inc()
         self._metrics.tool_seconds.labels(name).observe(seconds)
+
+
+def _after(time: object, intended_at: datetime | None, grain: timedelta = SECOND) -> bool:
+    """Whether it is not before the intent, to a grain: process tables count whole seconds."""
+    return (
+        isinstance(time, str)
+        and intended_at is not None
+        and datetime.fromisoformat(time) + grain >= intended_at
+    )
 
 
 def _call(record: EffectRecord) -> tuple[str, dict[str, object]]:

@@ -132,7 +132,7 @@ async def test_compose_that_cannot_recreate_is_told_with_its_words(engine, proje
         kind="compose", socket=engine.socket, project=name, file=tmp_path / "other.yaml"
     )
     before = environment(engine, name)[0]
-    with pytest.raises(ServiceFailed, match="not-here:1"):
+    with pytest.raises(ServiceFailed, match=r"(?s)exit code [1-9].*not-here:1"):
         await runtime.redeploy("steady")
     assert environment(engine, name)[0] == before
     await runtime.aclose()

@@ -17,6 +17,7 @@ from sre_daemon.pipeline.baseline import Restored
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Escalate, Next
 from sre_daemon.pipeline.undo import Undo
+from tests.support.clock import START
 from tests.support.factories import REDEPLOY, REPAIR, SET_POOL, alert, diagnosis
 from tests.support.hands import Killed, Shop
 from tests.support.repairs import LEASE, Repair, counted, under_repair
@@ -233,6 +234,22 @@ async def test_kill_around_a_redeploy_deploys_once(tmp_path, fault, changes):
             await b.apply()
         assert (await b.apply()).complete
         assert b.shop.changes == changes
+
+
+@pytest.mark.parametrize(("fault", "deploys"), [("killed_after", 1), ("killed", 1)])
+async def test_a_container_that_started_again_by_itself_was_not_redeployed(
+    tmp_path, fault, deploys
+):
+    async with bench(tmp_path) as b:
+        b.shop.made = b.shop.started
+        b.shop.faults[COMMAND] = [fault]
+        with pytest.raises(Killed):
+            await b.apply()
+        # The engine starts whatever there is once more: the new one, or still the old one.
+        b.shop.started = b.repair.clock.advance(5)
+        assert (await b.apply()).complete
+        assert b.shop.changes.count(REDEPLOY.describe()) == deploys
+        assert b.shop.made > START
 
 
 async def test_kill_and_somebody_elses_value_is_left_for_a_person(tmp_path):

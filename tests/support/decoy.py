@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from mcp import Client
 
@@ -79,9 +80,10 @@ class Decoy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.root = folder / "root"
+        folder.mkdir(exist_ok=True)
         self.settings = settings.load(tree(self.root))
         self.gate = AllowsAll()
-        self.engine = Engine()
+        self.engine: Any = Engine()
         config = self.root / "config"
         host = folder / "host"
         host.mkdir()

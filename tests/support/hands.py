@@ -31,6 +31,8 @@ class Shop:
     keys: dict[str, str] = field(default_factory=lambda: {"DB_POOL_SIZE": "1"})
     started: datetime = START - timedelta(days=1)
     running: bool = True
+    # When what runs was made, where a redeploy makes a new one.
+    made: datetime | None = None
     faults: dict[str, list[str]] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     sessions: int = 0
@@ -69,6 +71,7 @@ class Tools:
                 "service": "api-server",
                 "running": self.shop.running,
                 "started_at": self.shop.started.isoformat(),
+                "made_at": self.shop.made and self.shop.made.isoformat(),
             }
             return Result({"services": [entry]}, "", is_error=False)
         return await self._change(VERBS[verb](service), fault)
@@ -117,3 +120,5 @@ class Tools:
             self.shop.keys[effect.key] = "13" if fault == "wrong" else effect.after
         else:
             self.shop.started, self.shop.running = self.shop.repair.clock.now(), True
+            if self.shop.made is not None and isinstance(effect, ServiceRedeploy):
+                self.shop.made = self.shop.started
