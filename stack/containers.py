@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stack import deployments, files, postgres
-from stack.files import CHECKOUT, HERE
+from stack.files import CHECKOUT, HERE, SPOKEN_FOR
 from stack.shop import Progress, Shop, StackError
 
 PROJECT = "sre-daemon-stack"
@@ -210,6 +210,7 @@ class ContainerStack(Shop):
             "alertmanagers": ["http://alertmanager:9093"],
             "tool_host": "/run/sre-daemon/tools.sock",
             "services": list(SERVICES),
+            "logged_by": dict.fromkeys(SPOKEN_FOR, "api-server"),
             "policy": "policy.yaml",
             "guardrails": "/etc/shop/guardrails.yaml",
             "health": "/etc/shop/health.yaml",
@@ -236,6 +237,7 @@ class ContainerStack(Shop):
                 },
             },
             "services": list(SERVICES),
+            "logged_by": dict.fromkeys(SPOKEN_FOR, "api-server"),
             "guardrails": "/etc/shop/guardrails.yaml",
             "health": "/etc/shop/health.yaml",
             "runbooks": ["/etc/shop/runbooks"],

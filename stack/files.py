@@ -12,6 +12,8 @@ from stack import postgres
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent
+# What the process of the API server is besides, in its metrics.
+SPOKEN_FOR = ("user-svc", "payment-svc", "auth-svc")
 SERVICES = ("api-server", "postgres", "traffic-generator", "prometheus")
 GOOD = {
     "DB_POOL_SIZE": "20",
@@ -105,6 +107,7 @@ def write_daemon(
         "config_root": str(root),
         "runtime": {"kind": "supervisor", "socket": str(root / "supervisor.sock")},
         "services": list(SERVICES),
+        "logged_by": dict.fromkeys(SPOKEN_FOR, "api-server"),
         "deployments": str(root / "deployments.jsonl"),
         "guardrails": str(HERE / "guardrails.yaml"),
         "health": str(HERE / "health.yaml"),

@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -224,6 +223,8 @@ def part(identifier: str) -> str:
 
 def _asked(answer: "httpx.Response") -> float | None:
     """Retry-After in seconds, be it a number or a date; a date counts from the answer's own."""
+    from email.utils import parsedate_to_datetime
+
     asked = answer.headers.get("Retry-After", "").strip()
     if asked.isdecimal():
         return float(asked[:9])

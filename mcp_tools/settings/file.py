@@ -41,6 +41,8 @@ class ToolSettings(Group):
     """A git repository whose log says what changed, e.g. the one of the configuration."""
     services: tuple[str, ...] = ()
     """Services that may be logged, restarted and redeployed; no other name is accepted."""
+    logged_by: dict[str, str] = Field(default_factory=dict)
+    """Services that have no log of their own, and the service whose log has their lines."""
     health: Path | None = None
     """Queries and thresholds of get_service_health; without one the built-in ones are used."""
     runbooks: tuple[Path, ...] = ()

@@ -164,8 +164,11 @@ async def _fetch(context: Context, arguments: LogsInput, window: Window) -> Foun
             return Found("loki", lines, cut, True, "")
         except ToolError as failure:
             note = f"{failure.reason} These lines are from the runtime."
+    owner = context.settings.logged_by.get(arguments.service)
+    if owner is not None:
+        note = f"{note} {arguments.service} has no log of its own; this is that of {owner}.".strip()
     tail = await context.runtime.logs(
-        arguments.service, WINDOW_BYTES if window.asked else TAIL_BYTES
+        owner or arguments.service, WINDOW_BYTES if window.asked else TAIL_BYTES
     )
     return Found("runtime", tail.lines, tail.truncated, not window.asked, note)
 

@@ -29,6 +29,7 @@ def write_tool_settings(settings: Settings, secrets: Secrets, file: Path) -> Pat
         "config_root": _text(settings.config_root),
         "runtime": settings.runtime.model_dump(mode="json"),
         "services": list(settings.services),
+        "logged_by": dict(settings.logged_by),
         "health": _text(settings.health),
         "runbooks": [str(path) for path in settings.runbooks],
         "postmortems": str(settings.data_dir / "postmortems"),

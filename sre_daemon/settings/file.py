@@ -63,6 +63,8 @@ class Settings(Group):
     (`sre-tools --transport unix`). The gate then listens beside it, as `gate.sock`, for the group."""
     services: tuple[str, ...] = ()
     """Services that may be logged, restarted and redeployed; no other name is accepted."""
+    logged_by: dict[str, str] = Field(default_factory=dict)
+    """Services that have no log of their own, and the service whose log has their lines."""
     loki: LokiSettings | None = None
     """Where the tools read logs; without one, from the runtime."""
     tools: dict[ServerName, AttachedSettings] = Field(default_factory=dict)

@@ -195,6 +195,19 @@ ROWS: Mapping[int, Row] = {
         "Characters of the shell have no effect.",
         "unit/mcp_tools/test_tools_commands_grammar.py::test_hostile_command_is_refused_with_its_reason",
     ),
+    35: row(
+        "A command is ended after 60 s, with everything that it started.",
+        "integration/test_tools_commands.py::test_a_command_has_sixty_seconds",
+        "integration/test_tools_process.py::test_program_that_takes_too_long_is_killed_with_its_children",
+        "integration/test_tools_process.py::test_good_end_leaves_no_child_behind",
+        "integration/test_tools_process.py::test_cancelled_call_kills_the_program_with_its_children",
+    ),
+    36: row(
+        "A command's result has output, error output and exit code; what does not end well is an error.",
+        "integration/test_tools_commands.py::test_a_result_has_output_errors_and_exit_code",
+        "integration/test_tools_commands.py::test_what_does_not_end_well_is_an_error_with_its_words",
+        "contracts/test_contract_docker.py::test_compose_that_cannot_recreate_is_told_with_its_words",
+    ),
     37: row(
         "`get_container_logs` takes listed services only.",
         "integration/test_tools_logs.py::test_lines_are_filtered_counted_and_masked",
@@ -206,6 +219,11 @@ ROWS: Mapping[int, Row] = {
     39: row(
         "The difference between restart and redeploy is explained to the agent.",
         "integration/test_tools_promises.py::test_the_difference_of_restart_and_redeploy_is_explained",
+    ),
+    40: row(
+        "`get_logs` serves api-server, payment-svc, auth-svc and postgres.",
+        "acceptance/test_accept_shop.py::test_on_a_good_day_the_tools_say_that_all_is_well",
+        "integration/test_tools_logs.py::test_a_service_without_a_log_of_its_own_is_read_where_its_lines_are",
     ),
     41: row(
         "`level` of `get_logs` filters.",
@@ -259,6 +277,10 @@ ROWS: Mapping[int, Row] = {
         "A runbook has symptoms, thresholds, risks, and who is to be told where.",
         "acceptance/test_accept_shop.py::test_every_step_of_every_runbook_works_here",
     ),
+    52: row(
+        "`write_postmortem` saves title, date, summary, cause, timeline, remediation and action items.",
+        "integration/test_tools_commands.py::test_a_report_is_a_file_with_everything_in_it",
+    ),
     53: row(
         "Title, summary and root cause of a post-mortem are required.",
         "integration/test_tools_writes.py::test_incomplete_postmortems_are_rejected",
@@ -266,6 +288,11 @@ ROWS: Mapping[int, Row] = {
     54: row(
         "Names of post-mortems have a time, and none overwrites another.",
         "integration/test_tools_writes.py::test_postmortems_never_overwrite_each_other",
+    ),
+    55: row(
+        "The post-mortem has summary, root cause, timeline and action items.",
+        "unit/report/test_report_postmortem.py::test_every_report_has_summary_cause_timeline_and_action_items",
+        "unit/report/test_report_postmortem.py::test_a_proven_repair_shows_numbers_and_cause",
     ),
     56: row(
         "One command makes the whole environment.",
@@ -590,11 +617,6 @@ ROWS: Mapping[int, Row] = {
 
 # Rows that no test shows yet, and what is to be shown.
 OPEN: Mapping[int, str] = {
-    35: "commands end after 60 s and leave no process",
-    36: "a command's result has output, error output and exit code; not zero is an error",
-    40: "`get_logs` serves api-server, payment-svc, auth-svc and postgres",
-    52: "`write_postmortem` saves title, date, summary, cause, timeline, repair and action items",
-    55: "the post-mortem has summary, root cause, timeline and action items",
     87: "the system prompt gives a method, not a script",
     88: "on a healthy stack the agent reports that all is well",
     89: "from a vague report it finds DB_POOL_SIZE=1",

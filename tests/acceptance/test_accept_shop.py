@@ -91,6 +91,10 @@ async def test_on_a_good_day_the_tools_say_that_all_is_well(shop):
         assert checks["api-server"] >= {"up", "db_pool_usage", "waiting_for_connection"}
         for name in SERVICES:
             assert checks[name] >= {"error_rate", "latency_p50", "latency_p95", "latency_p99"}
+        for name in ("api-server", "payment-svc", "auth-svc", "postgres"):
+            found = await result(client, "get_logs", service=name)
+            assert found["lines"], name
+            assert ("of api-server" in found["note"]) is name.endswith("-svc")
         description = next(t.spec.description for t in TOOLS if t.spec.name == "query_metrics")
         ratio = re.search(r"error ratio by service: (.*)", description)[1]
         found = await result(client, "query_metrics", promql=ratio)

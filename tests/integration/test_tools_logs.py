@@ -28,12 +28,13 @@ time.sleep(600)
 
 
 @asynccontextmanager
-async def logging(tmp_path, program, sign):
+async def logging(tmp_path, program, sign, **settings):
     """A function that asks for the logs of a running program, and gives the structure."""
     with supervisord({"api-server": program}) as (socket, folder):
         log = folder / "api-server.log"
         wait_for(lambda: sign in log.read_text(), "the log is written")
-        config = tree(tmp_path, runtime={"kind": "supervisor", "socket": str(socket)})
+        runtime = {"kind": "supervisor", "socket": str(socket)}
+        config = tree(tmp_path, runtime=runtime, **settings)
         async with connected(config) as client:
 
             async def ask(tool="get_logs", **more):
@@ -74,6 +75,18 @@ async def test_twenty_lines_by_default_and_a_hundred_at_most(tmp_path):
         most = await logs(lines=5000)
         assert len(most["lines"]) == 100
         assert most["lines"][-1] == "done"
+
+
+async def test_a_service_without_a_log_of_its_own_is_read_where_its_lines_are(tmp_path):
+    spoken_for = {"payment-svc": "api-server", "lost-svc": "nobody"}
+    async with logging(tmp_path, QUIET, "done", logged_by=spoken_for) as (logs, client):
+        own = await logs()
+        found = (await client.call_tool("get_logs", {"service": "payment-svc"})).structured_content
+        assert found["lines"] == own["lines"]
+        assert (found["service"], own["note"]) == ("payment-svc", "")
+        assert found["note"] == "payment-svc has no log of its own; this is that of api-server."
+        for name in ("lost-svc", "other-svc"):
+            assert (await client.call_tool("get_logs", {"service": name})).is_error
 
 
 async def test_fifty_raw_lines_by_default_and_two_hundred_at_most(tmp_path):

@@ -104,6 +104,43 @@ def test_the_tool_server_gets_the_keys_that_are_whole_in_a_file_of_its_own(tmp_p
     assert "alone" not in written.read_text()
 
 
+GOOD = {
+    "pagerduty_api_key": "k",
+    "confluence_base_url": "https://x.atlassian.net/wiki",
+    "confluence_api_token": "t",
+    "confluence_user_email": "sre@example.com",
+    "confluence_parent_page_id": "77",
+    "pagerduty_service_id": "PSHOP",
+    "pagerduty_url": "https://api.eu.pagerduty.com",
+}
+
+
+def test_the_tool_server_reads_every_key_that_the_daemon_accepts(tmp_path):
+    written = write_tool_settings(settings(tmp_path), Secrets(**GOOD), tmp_path / "tools.json")
+    found = tools.load(written)
+    assert (found.pagerduty.service_id, found.confluence.parent_page_id) == ("PSHOP", "77")
+    assert str(found.pagerduty.url) == "https://api.eu.pagerduty.com/"
+    assert found.confluence.user_email == "sre@example.com"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pagerduty_from_email": "nobody"},
+        {"pagerduty_service_id": "../x"},
+        {"pagerduty_url": "api.pagerduty.com"},
+        {"confluence_base_url": "wiki"},
+        {"confluence_user_email": "a:b"},
+        {"confluence_space_key": "a b"},
+        {"confluence_parent_page_id": "home"},
+    ],
+)
+def test_a_key_that_would_stop_the_tool_server_stops_the_daemon_and_is_named(tmp_path, wrong):
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=VARIABLES[name]):
+        write_tool_settings(settings(tmp_path), Secrets(**(GOOD | wrong)), tmp_path / "t.json")
+
+
 def test_paths_of_a_runtime_are_relative_to_the_file(tmp_path):
     more = (
         "runtime:\n  kind: compose\n  project: shop\n  file: compose.yaml\n  env_file: /abs.env\n"

@@ -69,3 +69,15 @@ def test_alert_without_a_summary_is_written_down_too():
     bare = replace(bare, alert=replace(bare.alert, annotations={}))
     text = render(Facts(incident(), [bare], [], [], []))
     assert "- ApiDbPoolExhausted (critical), first seen 02:03:04, resolved\n" in text
+
+
+def test_every_report_has_summary_cause_timeline_and_action_items():
+    event = TimelineEvent("i1", AT, Kind.STATE, "it began")
+    for data in ({}, {"resolution": "proven"}):
+        text = render(Facts(incident(**data), [], [event], [], []))
+        sections = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
+        assert {"Summary", "Root cause", "Timeline", "Action items"} <= set(sections)
+        assert "The cause was not found." in sections["Summary"]
+        assert "no investigation reached a conclusion" in sections["Root cause"]
+        assert "- 02:03:04 it began" in sections["Timeline"]
+        assert "- [ ] Find out how the cause got in" in sections["Action items"]
