@@ -11,6 +11,7 @@ from sre_daemon.app.foundation import OpenStore, foundation
 from sre_daemon.app.front import start_front
 from sre_daemon.app.intake import start_intake
 from sre_daemon.app.people import start_people
+from sre_daemon.app.slack import start_bot
 from sre_daemon.app.trust import record_start, start_anchor
 from sre_daemon.app.work import start_worker
 from sre_daemon.clock import Clock, SystemClock
@@ -119,7 +120,8 @@ class Daemon:
         base.tasks.spawn("gauges", _gauges(control, clock))
         base.tasks.spawn("director", watch_director(base, director))
         conversation = conversation_for(base, director)
-        url = await start_front(stack, base, intake, control, worker, conversation)
+        slack = start_bot(base, people.slack, agent, conversation, worker, people.notifier)
+        url = await start_front(stack, base, intake, control, worker, conversation, slack)
         log.info("ready", url=url, engine=director.engine, version=__version__)
         return cls(stack, base.tasks, control, url)
 

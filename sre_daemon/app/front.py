@@ -26,6 +26,7 @@ from sre_daemon.web.front import Front, Page
 from sre_daemon.web.live import Live
 from sre_daemon.web.proxy import Proxy
 from sre_daemon.web.server import build, listen
+from sre_daemon.web.slack import Signed
 
 
 async def start_front(
@@ -35,6 +36,7 @@ async def start_front(
     control: Control,
     worker: Worker,
     conversation: Conversation,
+    slack: Signed | None,
 ) -> str:
     """The HTTP server; its address."""
     feed = Feed(base.database)
@@ -64,6 +66,7 @@ async def start_front(
         digest=Digests(History(base.database), base.clock),
         form_key=_form_key(base),
         proxy=_proxy(base),
+        slack=slack,
     )
     runner, url = await listen(build(front), base.settings.host, base.settings.port)
     stack.push_async_callback(runner.cleanup)

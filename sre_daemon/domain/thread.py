@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+# Places that are conversations: this, and the names of room and thread.
+ASKED = "asked:"
+
 
 @dataclass(frozen=True, slots=True)
 class Thread:

@@ -101,6 +101,11 @@ class Slack:
         await self._pace.turn(room)
         await self._call("chat.update", body)
 
+    async def whisper(self, room: str, user: str, text: str, thread: str = "") -> None:
+        """Say something that only one person sees."""
+        body: dict[str, object] = {"channel": room, "user": user, "text": text, **QUIET}
+        await self._call("chat.postEphemeral", body | ({"thread_ts": thread} if thread else {}))
+
     async def find(self, room: str, key: str, *, thread: str = "", oldest: float = 0.0) -> str:
         """The `ts` of the message that was posted with this key, or empty."""
         body: dict[str, object] = {

@@ -134,6 +134,17 @@ def button(action: str, words: str, value: str, style: str = "") -> Block:
     return found | ({"style": style} if style else {})
 
 
+def go_on(incident_id: str) -> Block:
+    """The button that lets the daemon go on; Slack asks once more."""
+    sure = {
+        "title": {"type": "plain_text", "text": "Go on?"},
+        "text": {"type": "plain_text", "text": "The policy may then change things again."},
+        "confirm": {"type": "plain_text", "text": "Go on"},
+        "deny": {"type": "plain_text", "text": "Not yet"},
+    }
+    return button(ON, "Go on", incident_id) | {"confirm": sure}
+
+
 def _context(text: str) -> Block:
     return {
         "type": "context",
@@ -202,7 +213,7 @@ def _buttons(message: Message, approval: Approval | None, hold: Hold | None) -> 
             button(REJECT, "Reject…", value, "danger"),
         ]
     if hold is not None:
-        found.append(button(ON, "Go on", message.incident_id))
+        found.append(go_on(message.incident_id))
     elif message.state not in OVER:
         found.append(button(OFF, "Hands off", message.incident_id))
     return found

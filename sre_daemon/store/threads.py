@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, select, update
 
-from sre_daemon.domain.thread import Thread
+from sre_daemon.domain.thread import ASKED, Thread
 from sre_daemon.store import rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.database import Database
@@ -23,9 +23,10 @@ class Threads:
         return await self._database.read(lambda c: _of(c, place, incident_id))
 
     async def at(self, room: str, ts: str) -> Thread | None:
-        """Whatever is shown in this thread of the chat; in a conversation it is what was asked there."""
+        """Whatever is shown in this thread of the chat; a conversation in it before anything else."""
         c = t.threads.c
-        wanted = select(t.threads).where(c.room == room, c.ts == ts).order_by(c.began_at.desc())
+        here = select(t.threads).where(c.room == room, c.ts == ts)
+        wanted = here.order_by(c.place.startswith(ASKED).desc(), c.began_at.desc())
         row = await self._database.read(lambda connection: connection.execute(wanted).first())
         return None if row is None else _thread(row)
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -223,6 +223,31 @@ class Controls(Protocol):
         ...
 
 
+class SlackDoor(Protocol):
+    """Lets in what Slack has signed."""
+
+    @property
+    def takes(self) -> "TakesSlack":
+        """What is done with it."""
+        ...
+
+    def check(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Raises Unauthorized."""
+        ...
+
+
+class TakesSlack(Protocol):
+    """What is done with events and clicks; both may raise StoreUnavailable and NotifyError."""
+
+    async def event(self, envelope: Mapping[str, Any]) -> None:
+        """An event."""
+        ...
+
+    async def interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The answer to a click."""
+        ...
+
+
 Parse = Callable[[bytes, datetime, Sender, str], Notification]
 
 
@@ -258,6 +283,7 @@ class Front:
     digest: Callable[[timedelta], Awaitable[str]]
     form_key: bytes
     proxy: Proxy | None = None
+    slack: "SlackDoor | None" = None
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

@@ -11,6 +11,7 @@ from sre_daemon.errors import (
     AgentError,
     ConfigError,
     DaemonError,
+    NotifyError,
     StoreConflict,
     StoreUnavailable,
     Unauthorized,
@@ -57,6 +58,7 @@ STATUS: tuple[tuple[type[DaemonError], int], ...] = (
     (AgentError, 503),
     (StoreConflict, 503),
     (StoreUnavailable, 503),
+    (NotifyError, 503),
 )
 CODES = {
     400: "bad_request",
@@ -100,7 +102,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 def wants_page(request: web.Request) -> bool:
     """Whether a browser asks for a page of the console."""
-    return not request.path.startswith(("/api/", "/webhook/", "/metrics")) and (
+    return not request.path.startswith(("/api/", "/webhook/", "/slack/", "/metrics")) and (
         "text/html" in request.headers.get("Accept", "")
     )
 

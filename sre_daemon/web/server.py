@@ -15,6 +15,7 @@ from sre_daemon.web import (
     health,
     policy,
     problems,
+    slack,
     webhook,
 )
 from sre_daemon.web.front import FRONT, Front
@@ -37,6 +38,7 @@ def build(front: Front) -> web.Application:
     app.add_routes(handover.routes())
     app.add_routes(approvals.routes())
     app.add_routes(hands.routes())
+    app.add_routes(slack.routes())
     console.add(app)
     app.on_response_prepare.append(problems.add_headers)
     # Before open connections are waited for: these would never end by themselves.

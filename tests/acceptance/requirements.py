@@ -592,10 +592,55 @@ ROWS: Mapping[int, Row] = {
         "Where Confluence is, it takes the place of the local post-mortem tool.",
         "integration/test_tools_confluence.py::test_reports_go_to_confluence_alone_where_it_is",
     ),
+    125: row(
+        "A mention in Slack starts an investigation that is answered in its thread.",
+        "integration/test_slack_bot.py::test_mention_is_investigated_and_answered_in_its_thread",
+    ),
+    126: row(
+        "Tool calls and findings stream into the thread.",
+        "integration/test_slack_bot.py::test_mention_is_investigated_and_answered_in_its_thread",
+        "integration/test_slack_channel.py::test_steps_stream_into_one_message_of_the_thread",
+    ),
+    127: row(
+        "Follow-ups in a thread continue its session without a mention.",
+        "integration/test_slack_bot.py::test_follow_up_needs_no_mention_and_continues_the_session",
+    ),
+    128: row(
+        "Direct messages work, with threads and memory.",
+        "integration/test_slack_bot.py::test_direct_messages_have_threads_and_memory",
+    ),
+    129: row(
+        "An empty mention is greeted with an example.",
+        "integration/test_slack_bot.py::test_empty_mention_is_greeted_with_an_example",
+    ),
+    130: row(
+        "Messages of bots and edits are ignored.",
+        "integration/test_slack_bot.py::test_bots_edits_and_strange_events_are_ignored",
+    ),
+    131: row(
+        "What is said in Slack is valid mrkdwn within its limits.",
+        "unit/slack/test_slack_mrkdwn.py::test_whatever_the_agent_writes_is_valid",
+        "unit/slack/test_slack_mrkdwn.py::test_chunks_are_short_enough_and_lose_nothing",
+        "integration/test_slack_channel.py::test_hostile_alert_formats_calls_and_links_nothing",
+    ),
+    134: row(
+        "A resolution is told with cause, duration, proof and link.",
+        "integration/test_slack_channel.py::test_repair_is_told_with_cause_duration_proof_and_link",
+    ),
     137: row(
         "There are health endpoints.",
         "integration/test_app_start.py::test_it_is_alive_but_not_ready_without_prometheus",
         "integration/test_web_console.py::test_not_ready_without_the_store_only",
+    ),
+    139: row(
+        "A repair that needs a person waits for an explicit answer of one who may give it; words are none.",
+        "integration/test_slack_bot.py::test_approval_shows_exactly_what_will_be_done_and_counts",
+        "integration/test_slack_bot.py::test_no_word_approves_anything",
+        "integration/test_slack_bot.py::test_who_may_not_approve_sees_no_form_and_cannot_send_one",
+    ),
+    140: row(
+        "A bot that runs for long remembers nothing of what it answered.",
+        "integration/test_slack_bot.py::test_only_so_many_are_answered_at_once_and_nothing_is_remembered",
     ),
     141: row(
         "Other services than the demo's need settings only, no change of code.",
@@ -627,19 +672,9 @@ OPEN: Mapping[int, str] = {
     102: "a skill is triggered by connections, `too many connections` or latency",
     103: "skills are handed to the agent by configuration",
     104: "skills for post-mortems, changes and escalation can be added",
-    125: "Slack: a mention starts an investigation answered in its thread",
-    126: "Slack: calls and findings stream into the thread",
-    127: "Slack: follow-ups go on without a mention",
-    128: "Slack: direct messages work",
-    129: "Slack: an empty mention gets a greeting with an example",
-    130: "Slack: messages of bots and edits are ignored",
-    131: "Slack: valid mrkdwn within the limit of length",
     132: "start-up names every dependency or variable that is missing",
     133: "a triggered PagerDuty incident is posted to the channel",
-    134: "a resolved one is posted with cause, duration and link",
     135: "the post-mortem comes before the resolution",
     136: "webhooks of chat and paging are verified",
     138: "opening an incident on request needs no investigation",
-    139: "a repair waits for the explicit word of a person",
-    140: "a long-running bot does not grow",
 }

@@ -195,6 +195,7 @@ async def front_door(
     clock=None,
     policy=None,
     proxy=None,
+    slack=None,
     port=0,
     **receiver,
 ) -> AsyncIterator[Door]:
@@ -235,6 +236,7 @@ async def front_door(
         digest=Digests(History(database), clock or SystemClock()),
         form_key=b"form key of the test",
         proxy=proxy,
+        slack=slack,
     )
     runner, url = await listen(build(front), "127.0.0.1", port)
     try:

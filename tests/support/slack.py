@@ -26,6 +26,7 @@ class Workspace:
     url: str = ""
     rooms: dict = field(default_factory=lambda: {ROOM: []})
     views: list = field(default_factory=list)
+    whispers: list = field(default_factory=list)
     calls: list = field(default_factory=list)
     faults: list = field(default_factory=list)
     sockets: list = field(default_factory=list)
@@ -92,6 +93,12 @@ class Workspace:
                 message.update(body, edits=message["edits"] + 1)
                 return {"ts": body["ts"]}
         return {"error": "message_not_found"}
+
+    def chat_postephemeral(self, body):
+        if body["channel"] not in self.rooms or not mrkdwn(body["text"]):
+            return {"error": "channel_not_found"}
+        self.whispers.append((body["user"], body["text"]))
+        return {"message_ts": "1.0"}
 
     def conversations_history(self, body):
         found = [m for m in self.rooms[body["channel"]] if not m.get("thread_ts")]
@@ -184,6 +191,42 @@ def signed(body, at, secret=SIGNING_SECRET):
     text = b"v0:" + stamp.encode() + b":" + body
     digest = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={digest}"}
+
+
+def mention(text, ts="1773458500.000001", user="U0ALICE", room=ROOM, thread=None, **more):
+    """Somebody says something to us, or in a room; the envelope of the event."""
+    event = {"type": "app_mention", "user": user, "channel": room, "ts": ts, "text": text, **more}
+    if thread:
+        event["thread_ts"] = thread
+    return {"type": "event_callback", "team_id": TEAM, "event_id": f"Ev{ts}", "event": event}
+
+
+def message(text, **more):
+    """A message that mentions nobody of us."""
+    return mention(text, **{"type": "message", "channel_type": "channel", **more})
+
+
+def click(action, value, user="U0ALICE", trigger="trigger.1"):
+    """Somebody presses a button."""
+    return {
+        "type": "block_actions",
+        "team": {"id": TEAM},
+        "user": {"id": user},
+        "trigger_id": trigger,
+        "container": {"channel_id": ROOM, "message_ts": "1.1"},
+        "actions": [{"action_id": action, "value": value}],
+    }
+
+
+def submission(view, user="U0ALICE", why=""):
+    """Somebody sends the form that was opened."""
+    values = {"why": {"text": {"value": why or None}}}
+    return {
+        "type": "view_submission",
+        "team": {"id": TEAM},
+        "user": {"id": user},
+        "view": {**view, "state": {"values": values}},
+    }
 
 
 @asynccontextmanager
