@@ -318,6 +318,11 @@ ROWS = [
                 by("reconciliations_total", "outcome"),
                 stacked=True,
             ),
+            Panel(
+                "Connections refused",
+                "Too many were open: somebody is slow, or the limit is too low.",
+                {"refused": f"sum(increase(sre_daemon_connections_refused_total[{RANGE}]))"},
+            ),
             Panel("Answer time", "Durable before 200.", quantiles("notification_seconds"), "s"),
             Panel(
                 "Found by comparison",

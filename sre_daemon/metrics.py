@@ -155,6 +155,10 @@ class Metrics:
             "alertmanager_unauthorized_total",
             "Requests of an Alertmanager, by its own word, that had no valid token.",
         )
+        self.connections_refused = self._counter(
+            "connections_refused_total",
+            "Connections that were closed with 503, because too many were open.",
+        )
         self.notification_seconds = self._histogram(
             "notification_seconds", "From the first byte of a request to its answer.", FAST
         )

@@ -18,6 +18,9 @@ class ReceiverSettings(Group):
     """A body that is not complete by then is cut off."""
     max_pending: int = Field(default=2000, ge=1)
     """Requests waiting for the store; above it the answer is 503."""
+    max_connections: int = Field(default=500, ge=1)
+    """Connections open at once, to the console and the API, too; above it a new one is answered 503
+    and closed. Each is an open file: keep it well below `ulimit -n`."""
 
 
 class CorrelationSettings(Group):

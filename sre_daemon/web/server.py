@@ -18,6 +18,7 @@ from sre_daemon.web import (
     slack,
     webhook,
 )
+from sre_daemon.web.door import DoorSite
 from sre_daemon.web.front import FRONT, Front
 
 # Forms and pause reasons; the webhook has its own, larger limit.
@@ -47,7 +48,7 @@ def build(front: Front) -> web.Application:
 
 
 async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, str]:
-    """Serve; the runner that stops it, and the address that it really has.
+    """Serve, as many connections at once as the settings say; the runner that stops it, and the address that it really has.
 
     Raises:
         ConfigError: the address cannot be listened on.
@@ -64,9 +65,17 @@ async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRun
         auto_decompress=False,
     )
     await runner.setup()
-    try:
+    front = app[FRONT]
+    door = DoorSite(
+        runner,
+        (host, port),
+        limit=front.receiver.max_connections,
+        refused=front.metrics.connections_refused,
         # A storm opens hundreds of connections at once.
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        backlog=1024,
+    )
+    try:
+        await door.start()
     except OSError as failure:
         await runner.cleanup()
         why = os.strerror(failure.errno) if failure.errno else str(failure)

@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import logging
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
+from yarl import URL
 
 from sre_daemon.errors import StoreUnavailable
 from tests.support.front import TOKEN, front_door
@@ -208,6 +210,49 @@ async def test_bodies_together_too_large_for_the_memory_are_503(tmp_path):
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_slow_clients_cost_a_refusal_and_no_more(tmp_path):
+    async with front_door(tmp_path, max_connections=3) as door, AsyncExitStack() as stack:
+        # Each sends a bit of its headers, and then nothing for as long as it is let.
+        for _ in range(3):
+            _, writer = await connected(door)
+            stack.callback(writer.close)
+            writer.write(HEAD[:30].encode())
+            await writer.drain()
+        await until_open(door, 3)
+        reader, refused = await connected(door)
+        refused.write(f"{HEAD}Content-Length: 2\r\n\r\n{{}}".encode())
+        async with asyncio.timeout(0.9):
+            answer = (await reader.read()).decode()
+        refused.close()
+        assert answer.startswith("HTTP/1.1 503 ")
+        assert "Retry-After: 5\r\n" in answer
+        assert json.loads(answer.partition("\r\n\r\n")[2])["error"]["code"] == "unavailable"
+        assert door.metrics.connections_refused._value.get() == 1
+        # One that says nothing at all is not kept either.
+        reader, silent = await connected(door)
+        async with asyncio.timeout(5):
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await reader.readexactly(1)
+        silent.close()
+        writer.close()
+        await until_open(door, 2)
+        assert (await post(door))[0] == 200
+
+
+async def connected(door):
+    url = URL(door.url)
+    return await asyncio.open_connection(url.host, url.port)
+
+
+async def until_open(door, number):
+    """The server knows of as many connections."""
+    async with asyncio.timeout(5):
+        while True:
+            if len(door.runner.server.connections) == number:
+                return
+            await asyncio.sleep(0.01)
 
 
 async def test_no_log_line_has_the_token(tmp_path, caplog, capsys):
