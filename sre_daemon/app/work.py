@@ -54,7 +54,7 @@ async def start_worker(
         gate.socket.chmod(0o660)
     stack.push_async_callback(gate.stop)
     hands = ProcessHands(base.tools, gate.socket)
-    executor = Executor(store, gate, hands, clock, metrics)
+    executor, targets = Executor(store, gate, hands, clock, metrics), Targets(hands)
     undo = Undo(store, executor, Restoration(store, base.observer, clock), clock, metrics)
     stages = Stages(
         Triage(store, base.observer, record, clock),
@@ -70,14 +70,14 @@ async def start_worker(
         Decide(
             store,
             base.policy,
-            Eyes(base.observer, Targets(hands)),
+            Eyes(base.observer, targets),
             record,
             Patience(known.correlation.flaps, known.approvals.expiry),
             clock,
             metrics,
         ),
-        Approve(approvals, clock, metrics),
-        Remediate(store, executor, undo, clock),
+        Approve(approvals, targets, clock, metrics),
+        Remediate(store, approvals, executor, undo, clock),
         Verify(store, base.observer, undo, record, clock, metrics),
         Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),
     )

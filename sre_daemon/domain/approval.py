@@ -46,6 +46,7 @@ class Refusal(StrEnum):
     CHANGED = "changed"
     EXPIRED = "expired"
     DECIDED = "decided"
+    VOID = "void"
 
 
 REFUSALS: Mapping[Refusal, tuple[str, str]] = {
@@ -67,6 +68,10 @@ REFUSALS: Mapping[Refusal, tuple[str, str]] = {
         "the incident is a person's now; `incident hand-back` lets the daemon try again",
     ),
     Refusal.DECIDED: ("it was answered already", "the timeline says by whom"),
+    Refusal.VOID: (
+        "the approval is void: what it was about has changed since",
+        "the timeline says what changed; `incident hand-back` lets the daemon look again",
+    ),
 }
 
 
@@ -145,6 +150,8 @@ def _too_late(approval: Approval, state: State, answer: Answer, at: datetime) ->
         return None if state is State.REMEDIATING else Refusal.NOT_ASKED
     if approval.state is ApprovalState.EXPIRED:
         return Refusal.EXPIRED
+    if approval.state is ApprovalState.VOID:
+        return Refusal.VOID
     if approval.state is not ApprovalState.PENDING:
         return Refusal.DECIDED
     if state is not State.AWAITING_APPROVAL:

@@ -15,14 +15,18 @@ from sre_daemon.errors import ToolError
 from sre_daemon.pipeline import wire
 from sre_daemon.pipeline.stage import Escalate, Next, Outcome
 from sre_daemon.pipeline.undo import Applies, Undo
+from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.base import Store
 
 
 class Remediate:
     """State remediating."""
 
-    def __init__(self, store: Store, executor: Applies, undo: Undo, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, approvals: Approvals, executor: Applies, undo: Undo, clock: Clock
+    ) -> None:
         self._store = store
+        self._approvals = approvals
         self._executor = executor
         self._undo = undo
         self._clock = clock
@@ -52,6 +56,10 @@ class Remediate:
         return Next(Event.APPLIED, Reason.APPLIED, applied.message, notes)
 
     async def _failed(self, incident: Incident, reason: Reason, message: str) -> Outcome:
+        # A yes that was not used is none any more: the attempt that it was for is over.
+        approval = await self._approvals.of(incident)
+        if approval is not None:
+            await self._approvals.void(approval, message, self._clock.now())
         undone = await self._undo(incident)
         return Escalate(
             reason, f"{message}; {undone.sentence}", notes={"remediation": undone.state}

@@ -5,7 +5,7 @@ Every change compares the state, under the turn in which intents are written: of
 expiry and a use exactly one is first, on whatever replica they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -140,21 +140,23 @@ class Approvals:
 
     async def expire(self, approval: Approval, at: datetime) -> bool:
         """Nobody answered in time; False when somebody did after all."""
-        return await self._end(approval, ApprovalState.EXPIRED, WAITING, at)
+        return await self._end(replace(approval, state=ApprovalState.EXPIRED), [WAITING], at)
 
-    async def void(self, approval: Approval, at: datetime) -> bool:
-        """What was agreed to is not so any more; False when it was used already."""
-        return await self._end(approval, ApprovalState.VOID, ApprovalState.GRANTED.value, at)
+    async def void(self, approval: Approval, why: str, at: datetime) -> bool:
+        """What was asked about is not so any more; False when it was used, or ended before."""
+        # Nobody did it: whoever agreed to it before is not who says this.
+        void = replace(approval, state=ApprovalState.VOID, who="", role="", reason=why)
+        return await self._end(void, [WAITING, ApprovalState.GRANTED.value], at)
 
-    async def _end(self, approval: Approval, state: ApprovalState, was: str, at: datetime) -> bool:
+    async def _end(self, approval: Approval, was: Sequence[str], at: datetime) -> bool:
         a = t.approvals.c
-        mine = update(t.approvals).where(a.id == approval.id, a.state == was)
+        mine = update(t.approvals).where(a.id == approval.id, a.state.in_(was))
 
         def work(connection: Connection) -> bool:
             take(connection, Turn.EFFECTS)
-            ended = connection.execute(mine.values(state=state.value))
+            ended = connection.execute(mine.values(state=approval.state.value))
             if ended.rowcount == 1:
-                add_events(connection, [_fact(replace(approval, state=state), at)])
+                add_events(connection, [_fact(approval, at)])
             return ended.rowcount == 1
 
         return await self._database.write(work)
@@ -220,7 +222,7 @@ WORDS: Mapping[ApprovalState, str] = {
     ApprovalState.GRANTED: "granted by {who}",
     ApprovalState.REJECTED: "rejected by {who}",
     ApprovalState.EXPIRED: "expired: nobody answered in time",
-    ApprovalState.VOID: "void: what was agreed to is not so any more",
+    ApprovalState.VOID: "void: what was asked about is not so any more",
 }
 
 

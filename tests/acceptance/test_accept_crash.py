@@ -6,6 +6,7 @@ does not help, at each boundary of taking it back.
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sre_daemon.domain.sender import Sender
@@ -38,6 +39,7 @@ REPAIR = (
     "after save resolved",
     "before save closed",
 )
+ASKED = ("after save awaiting_approval", "after intend config.set")
 TAKING_BACK = (
     "after save verifying",
     "after plan rollback",
@@ -58,11 +60,12 @@ BAND_AID = """\
 """
 
 
-def crashing(folder):
+def crashing(folder, autonomy="auto"):
     """A shop whose daemon can be told when to die, and whose runbooks know a band-aid."""
     folder.chmod(0o755)
     policy, books = folder / "policy.yaml", folder / "runbooks"
-    policy.write_text(DEFAULT_POLICY.read_text().replace("within: 60s", "within: 12s"))
+    text = DEFAULT_POLICY.read_text().replace("within: 60s", "within: 12s")
+    policy.write_text(text.replace("autonomy: auto", f"autonomy: {autonomy}"))
     books.mkdir()
     for page in (HERE / "runbooks").glob("*.md"):
         (books / page.name).write_text(page.read_text().replace(CURE, BAND_AID))
@@ -141,3 +144,37 @@ async def test_kill_at_each_boundary_of_taking_back_takes_back_once(tmp_path):
         await shop.stack.heal()
         await shop.quiet()
         everything_ended(shop)
+
+
+async def approve(shop, name, digest):
+    """Say yes to this digest; the answer, once the daemon is there to give one."""
+
+    async def ask():
+        try:
+            return await shop.post(f"/incidents/{name}/approve", {"digest": digest, "reason": "ok"})
+        except httpx.HTTPError:
+            return None
+
+    return await shop.until(ask, lambda answer: answer is not None)
+
+
+async def test_an_approval_survives_kills_and_acts_exactly_once(tmp_path):
+    async with crashing(tmp_path, "ask") as shop:
+        good, left = shop.file(), order(shop, ASKED)
+        await shop.stack.inject("pool-size")
+        name = await shop.incident()
+        # The process that asked is killed; the one that gets the answer is another.
+        asked = (await shop.reaches(name, "awaiting_approval"))["approval"]
+        assert shop.file() != good
+        given = await approve(shop, name, asked["digest"])
+        assert given["state"] == "granted", given
+        incident = await shop.reaches(name, "closed", "escalated", within=120)
+        story = await shop.story(name)
+        assert left.read_text() == "", f"never came: {left.read_text()}\n{story}"
+        assert (incident["state"], incident["resolution"]) == ("closed", "proven"), story
+        assert incident["approval"]["state"] == "used", story
+        assert shop.file() == good, story
+        assert shop.deploys() == ["release", "alice", "sre-daemon"], story
+        again = await approve(shop, name, asked["digest"])
+        assert again["error"]["code"] == "conflict", again
+        assert shop.deploys() == ["release", "alice", "sre-daemon"], story

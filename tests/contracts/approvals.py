@@ -230,7 +230,7 @@ async def ap12_without_a_yes_nothing_begins(given):
             await given.approvals.expire(given.asked, START + EXPIRY)
         if state is STATES.VOID:
             await given.answer(YES)
-            assert await given.approvals.void(given.asked, later(61))
+            assert await given.approvals.void(given.asked, "it is 7 now", later(61))
         else:
             now = await given.incident()
             await given.store.transition(now.moved(Event.APPROVED, START), [])
@@ -290,11 +290,30 @@ async def ap16_only_what_waits_is_shown_as_waiting(given):
 
 async def ap17_void_after_use_changes_nothing(given):
     await given.waiting()
-    assert not await given.approvals.void(given.asked, START)
     await given.answer(YES)
     await given.begin()
-    assert not await given.approvals.void(given.asked, START)
+    assert not await given.approvals.void(given.asked, "it is 7 now", START)
     assert await given.state() is STATES.USED
+
+
+async def ap20_a_question_that_became_void_cannot_be_answered(given):
+    await given.waiting()
+    assert await given.approvals.void(given.asked, "it is 7 now", later(30))
+    assert not await given.approvals.void(given.asked, "it is 7 now", later(31))
+    assert (await given.answer()).refusal is Refusal.VOID
+    assert await given.state() is STATES.VOID
+    assert not await given.approvals.expire(given.asked, START + EXPIRY)
+    line = (await given.audit.page())[-1]
+    assert line.entry.who == "daemon"
+    assert line.entry.summary.startswith("approval void: ")
+    assert line.entry.summary.endswith("(it is 7 now)")
+
+
+async def ap21_a_yes_that_became_void_is_not_said_by_who_gave_it(given):
+    await given.waiting()
+    granted = (await given.answer(YES)).approval
+    assert await given.approvals.void(granted, "it is 7 now", later(61))
+    assert [line.entry.who for line in await given.audit.page()] == ["daemon", "paul", "daemon"]
 
 
 async def ap18_an_unknown_incident_asks_nothing(given):

@@ -48,7 +48,8 @@ class Bench:
         """The stage, with the repair as its diagnosis."""
         repair = self.repair
         noted = repair.incident.noting(diagnosis=wire.diagnosis_to_json(diagnosis(*REPAIR)))
-        return await Remediate(repair.store, self.executor, self.undo, repair.clock)(noted)
+        stage = Remediate(repair.store, repair.approvals, self.executor, self.undo, repair.clock)
+        return await stage(noted)
 
 
 async def as_before(_incident):

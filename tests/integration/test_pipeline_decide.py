@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sre_daemon.domain.approval import Answer, ApprovalState
+from sre_daemon.domain.approval import Answer, ApprovalState, Refusal
 from sre_daemon.domain.event import Kind
 from sre_daemon.domain.lifecycle import Event, State
 from sre_daemon.domain.person import Person, Role
@@ -16,7 +16,7 @@ from sre_daemon.errors import TargetUnavailable, ToolFailed, ToolServerUnavailab
 from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Sample
 from sre_daemon.pipeline import wire
-from sre_daemon.pipeline.approve import Approve
+from sre_daemon.pipeline.approve import LOOK_EVERY, Approve
 from sre_daemon.pipeline.decide import Decide, Eyes, Patience
 from sre_daemon.pipeline.stage import Escalate, Next, Wait
 from sre_daemon.policy.source import PolicyFile
@@ -24,7 +24,7 @@ from sre_daemon.store.approvals import Approvals
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
 from tests.support.clock import ManualClock
-from tests.support.factories import REPAIR, alert, diagnosis, incident
+from tests.support.factories import REPAIR, SET_POOL, alert, diagnosis, incident
 from tests.support.repairs import POLICY, FixedRecord, counted, store_incident
 
 EXPIRY = timedelta(minutes=30)
@@ -43,11 +43,12 @@ class Around:
     guards: dict[str, bool | None] = field(default_factory=dict)
     failure: Exception | None = None
     away: bool = False
+    seen: dict = field(default_factory=lambda: SEEN)
 
     async def look(self, effects):
         if self.failure is not None:
             raise self.failure
-        return {effect.target: SEEN[effect.target] for effect in effects}
+        return {effect.target: self.seen[effect.target] for effect in effects}
 
     async def holds(self, query):
         if self.away:
@@ -93,7 +94,7 @@ async def deciding(folder, policy, *, flaps=3):
         patience = Patience(flaps, EXPIRY)
         eyes, record = Eyes(around, around), FixedRecord()
         decide = Decide(store, PolicyFile(file), eyes, record, patience, clock, metrics)
-        approve = Approve(approvals, clock, metrics)
+        approve = Approve(approvals, around, clock, metrics)
         yield Bench(store, approvals, around, decide, approve, clock, metrics, claimed)
     finally:
         await store.close()
@@ -120,10 +121,65 @@ async def test_ask_stores_the_question_with_the_move_and_waits(tmp_path):
         asked = await b.approvals.of(b.incident)
         assert (asked.effects, asked.targets, asked.approvers) == (REPAIR, SEEN, ("sre-oncall",))
         assert asked.expires_at - asked.requested_at == EXPIRY
-        assert await b.approve(b.incident) == Wait(asked.expires_at)
+        assert await b.approve(b.incident) == Wait(asked.requested_at + LOOK_EVERY)
         kinds = [event.kind for event in await b.store.timeline(b.incident.id)]
         assert kinds == [Kind.VERDICT, Kind.APPROVAL]
         assert counted(b.metrics.approvals, outcome="asked") == 1
+
+
+async def asked_for(b, seconds=30):
+    """The question is stored, and so much time went by."""
+    await b.save(await b.decide(b.incident))
+    b.clock.advance(seconds)
+
+
+async def test_a_changed_target_makes_the_question_void(tmp_path):
+    async with deciding(tmp_path, with_level("ask")) as b:
+        await asked_for(b)
+        b.around.seen = SEEN | {SET_POOL.target: {"value": "7", "digest": "def"}}
+        outcome = await b.approve(b.incident)
+        assert (type(outcome), outcome.reason) == (Escalate, Reason.TARGET_CHANGED)
+        assert "value was '1' and is '7'" in outcome.message
+        asked = await b.approvals.of(b.incident)
+        assert asked.state is ApprovalState.VOID
+        assert counted(b.metrics.approvals, outcome="void") == 1
+        told = (await b.store.timeline(b.incident.id))[-1]
+        assert told.kind is Kind.APPROVAL
+        assert "void" in told.summary
+        assert "and is '7'" in told.summary
+        said = await b.approvals.answer(
+            b.incident.id, Answer.APPROVE, asked.digest, PAUL, "", b.clock.now()
+        )
+        assert said.refusal is Refusal.VOID
+        # A crash before the incident was moved: whoever claims it next moves it.
+        again = await b.approve(b.incident)
+        assert (type(again), again.reason) == (Escalate, Reason.TARGET_CHANGED)
+        assert counted(b.metrics.approvals, outcome="void") == 1
+
+
+async def test_an_unchanged_target_is_looked_at_now_and_then(tmp_path):
+    async with deciding(tmp_path, with_level("ask")) as b:
+        await asked_for(b, 10)
+        b.around.failure = AssertionError("looked too soon")
+        asked = await b.approvals.of(b.incident)
+        assert await b.approve(b.incident) == Wait(b.clock.now() + LOOK_EVERY)
+        b.around.failure = None
+        b.clock.advance(LOOK_EVERY.total_seconds())
+        assert await b.approve(b.incident) == Wait(b.clock.now() + LOOK_EVERY)
+        b.clock.at = asked.expires_at - timedelta(seconds=1)
+        assert await b.approve(b.incident) == Wait(asked.expires_at)
+
+
+@pytest.mark.parametrize("blind", ["server", "file"])
+async def test_a_target_that_cannot_be_seen_makes_nothing_void(tmp_path, blind):
+    async with deciding(tmp_path, with_level("ask")) as b:
+        await asked_for(b)
+        if blind == "server":
+            b.around.failure = ToolServerUnavailable("the tool server did not start")
+        else:
+            b.around.seen = SEEN | {SET_POOL.target: {"unseen": "no such file"}}
+        assert isinstance(await b.approve(b.incident), Wait)
+        assert (await b.approvals.of(b.incident)).state is ApprovalState.PENDING
 
 
 async def test_nobody_answering_in_time_is_an_escalation(tmp_path):
