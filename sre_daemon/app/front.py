@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack
 
 from sre_daemon import documents
 from sre_daemon.agent.runbook import load as load_runbooks
-from sre_daemon.app.foundation import Base
+from sre_daemon.app.foundation import Base, reveal
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
 from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Conversation
 from sre_daemon.pipeline.handover import Handover
+from sre_daemon.pipeline.paging import Paging
 from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.digest import Digests
 from sre_daemon.report.rules import RuleBook
@@ -22,8 +23,10 @@ from sre_daemon.store.feed import Feed
 from sre_daemon.store.hands import Hands
 from sre_daemon.store.history import History
 from sre_daemon.store.samples import Samples
+from sre_daemon.store.threads import Threads
 from sre_daemon.web.front import Front, Page
 from sre_daemon.web.live import Live
+from sre_daemon.web.pagerduty import Paged
 from sre_daemon.web.proxy import Proxy
 from sre_daemon.web.server import build, listen
 from sre_daemon.web.slack import Signed
@@ -67,10 +70,20 @@ async def start_front(
         form_key=_form_key(base),
         proxy=_proxy(base),
         slack=slack,
+        paging=_paging(base),
     )
     runner, url = await listen(build(front), base.settings.host, base.settings.port)
     stack.push_async_callback(runner.cleanup)
     return url
+
+
+def _paging(base: Base) -> Paged | None:
+    """The door for PagerDuty, where there is a secret for it."""
+    known = reveal(base.secrets.pagerduty_webhook_secret).split()
+    if not known:
+        return None
+    seen = Threads(base.database)
+    return Paged(known, Paging(base.store, Hands(base.database), seen, base.clock))
 
 
 def _runbooks(base: Base) -> list[Page]:

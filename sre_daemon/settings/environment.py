@@ -25,6 +25,7 @@ VARIABLES = {
     "pagerduty_routing_key": "PAGERDUTY_ROUTING_KEY",
     "pagerduty_api_key": "PAGERDUTY_API_KEY",
     "pagerduty_from_email": "PAGERDUTY_FROM_EMAIL",
+    "pagerduty_webhook_secret": "PAGERDUTY_WEBHOOK_SECRET",
     "slack_bot_token": "SLACK_BOT_TOKEN",
     "slack_app_token": "SLACK_APP_TOKEN",
     "slack_signing_secret": "SLACK_SIGNING_SECRET",
@@ -63,6 +64,9 @@ class Secrets(Group):
     """PAGERDUTY_API_KEY: adds the PagerDuty tools, and lets the channel write notes at incidents."""
     pagerduty_from_email: str | None = None
     """PAGERDUTY_FROM_EMAIL: in whose name; not secret, but it belongs to the key."""
+    pagerduty_webhook_secret: SecretStr | None = None
+    """PAGERDUTY_WEBHOOK_SECRET: lets PagerDuty tell what people do there, to `/webhook/pagerduty`;
+    while it is replaced the old and the new one, apart by white space."""
     slack_bot_token: SecretStr | None = None
     """SLACK_BOT_TOKEN: for a channel of kind `slack`, and for everything else in Slack (`xoxb-…`)."""
     slack_app_token: SecretStr | None = None

@@ -49,6 +49,11 @@ class Threads:
         await self._database.write(lambda connection: connection.execute(mine.values(**values)))
         return replace(thread)
 
+    async def knows(self, key: str) -> bool:
+        """Whether this event was seen; for whoever notes it only once it is dealt with."""
+        wanted = select(t.seen.c.key).where(t.seen.c.key == rows.clean(key))
+        return await self._database.read(lambda c: c.execute(wanted).first() is not None)
+
     async def first(self, key: str, at: datetime) -> bool:
         """Whether nobody in the fleet has seen this event before; it is seen from now on."""
 

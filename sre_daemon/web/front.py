@@ -248,6 +248,27 @@ class TakesSlack(Protocol):
         ...
 
 
+class TakesPages(Protocol):
+    """What is done with events of PagerDuty."""
+
+    async def take(self, body: Mapping[str, Any]) -> bool:
+        """Raises StoreUnavailable."""
+        ...
+
+
+class PagingDoor(Protocol):
+    """Lets in what PagerDuty has signed."""
+
+    @property
+    def takes(self) -> TakesPages:
+        """What is done with it."""
+        ...
+
+    def check(self, header: str, body: bytes) -> None:
+        """Raises Unauthorized."""
+        ...
+
+
 Parse = Callable[[bytes, datetime, Sender, str], Notification]
 
 
@@ -283,7 +304,8 @@ class Front:
     digest: Callable[[timedelta], Awaitable[str]]
     form_key: bytes
     proxy: Proxy | None = None
-    slack: "SlackDoor | None" = None
+    slack: SlackDoor | None = None
+    paging: PagingDoor | None = None
 
 
 FRONT: web.AppKey[Front] = web.AppKey("front", Front)

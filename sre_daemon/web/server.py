@@ -13,6 +13,7 @@ from sre_daemon.web import (
     handover,
     hands,
     health,
+    pagerduty,
     policy,
     problems,
     slack,
@@ -40,6 +41,7 @@ def build(front: Front) -> web.Application:
     app.add_routes(approvals.routes())
     app.add_routes(hands.routes())
     app.add_routes(slack.routes())
+    app.add_routes(pagerduty.routes())
     console.add(app)
     app.on_response_prepare.append(problems.add_headers)
     # Before open connections are waited for: these would never end by themselves.

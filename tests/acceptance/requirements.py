@@ -627,6 +627,12 @@ ROWS: Mapping[int, Row] = {
         "A resolution is told with cause, duration, proof and link.",
         "integration/test_slack_channel.py::test_repair_is_told_with_cause_duration_proof_and_link",
     ),
+    136: row(
+        "Webhooks of chat and paging are verified.",
+        "integration/test_slack_bot.py::test_what_slack_did_not_sign_just_now_is_refused",
+        "integration/test_slack_bot.py::test_without_a_secret_there_is_no_door",
+        "integration/test_web_pagerduty.py::test_what_pagerduty_did_not_sign_is_refused",
+    ),
     137: row(
         "There are health endpoints.",
         "integration/test_app_start.py::test_it_is_alive_but_not_ready_without_prometheus",
@@ -675,6 +681,5 @@ OPEN: Mapping[int, str] = {
     132: "start-up names every dependency or variable that is missing",
     133: "a triggered PagerDuty incident is posted to the channel",
     135: "the post-mortem comes before the resolution",
-    136: "webhooks of chat and paging are verified",
     138: "opening an incident on request needs no investigation",
 }

@@ -43,7 +43,9 @@ async def ch03_event_is_new_once_in_the_whole_fleet(store: Store, database: Data
     threads = Threads(database)
     firsts = await asyncio.gather(*(threads.first("e1", START) for _ in range(5)))
     assert sorted(firsts) == [False] * 4 + [True]
+    assert not await threads.knows("e2")
     assert await threads.first("e2", START)
+    assert await threads.knows("e2")
     assert not await threads.first("e1", later(9))
 
 

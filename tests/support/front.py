@@ -196,6 +196,7 @@ async def front_door(
     policy=None,
     proxy=None,
     slack=None,
+    paging=None,
     port=0,
     **receiver,
 ) -> AsyncIterator[Door]:
@@ -237,6 +238,7 @@ async def front_door(
         form_key=b"form key of the test",
         proxy=proxy,
         slack=slack,
+        paging=paging,
     )
     runner, url = await listen(build(front), "127.0.0.1", port)
     try:
