@@ -1,8 +1,8 @@
 """Periodic jobs, each run by one replica of the fleet at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, time, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 # So that many reasons at once are one run.
 SOON = 1.0
+# What comes once a day comes once in the fleet, whatever the clocks of the replicas say.
+HOUR = timedelta(hours=1)
 
 Job = Callable[[], Awaitable[None]]
 
@@ -46,6 +48,24 @@ class Schedule:
             next_run_time=datetime.now(UTC),  # noqa: TID251 - APScheduler's own clock
             coalesce=True,
             misfire_grace_time=None,
+        )
+
+    def daily(self, name: str, at: time, days: Sequence[str], zone: str, job: Job) -> None:
+        """Run a job at this time of the zone's clock on these days, wherever its turn falls."""
+        self._jobs[name] = job
+        self._running[name] = asyncio.Lock()
+        self._scheduler.add_job(
+            self._due,
+            "cron",
+            args=(name, HOUR),
+            id=name,
+            day_of_week=",".join(day[:3] for day in days),
+            hour=at.hour,
+            minute=at.minute,
+            timezone=zone,
+            coalesce=True,
+            # A loop that was busy is no reason to leave it out.
+            misfire_grace_time=int(HOUR.total_seconds()),
         )
 
     def soon(self, name: str) -> None:

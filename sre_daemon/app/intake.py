@@ -92,6 +92,9 @@ async def start_intake(
     schedule.every("heartbeat", SWEEP, heartbeat)
     schedule.every("resume", SWEEP, resume)
     schedule.every("reminders", SWEEP, people.reminders)
+    told = known.notify.digest
+    if told.channels:
+        schedule.daily("digest", told.clock, told.days, told.zone, people.morning)
     recorder = Recorder(store, Samples(base.database), base.observer, clock)
     schedule.every("samples", SAMPLE, recorder)
     schedule.start()

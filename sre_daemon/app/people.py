@@ -8,11 +8,13 @@ from sre_daemon.app.foundation import Base, reveal
 from sre_daemon.app.slack import desk_for, open_slack
 from sre_daemon.errors import ConfigError
 from sre_daemon.notify.base import Channel
+from sre_daemon.notify.digest import Morning
 from sre_daemon.notify.email import EmailChannel, Mailbox
 from sre_daemon.notify.notifier import Notifier
 from sre_daemon.notify.pagerduty import PagerDutyChannel
 from sre_daemon.notify.reminders import Reminders
 from sre_daemon.notify.webhook import WebhookChannel
+from sre_daemon.report.digest import Digests
 from sre_daemon.settings.channels import (
     ChannelSettings,
     EmailChannelSettings,
@@ -22,6 +24,7 @@ from sre_daemon.settings.channels import (
 )
 from sre_daemon.slack.channel import SlackChannel
 from sre_daemon.slack.client import Slack
+from sre_daemon.store.history import History
 from sre_daemon.store.outbox import Outbox
 
 
@@ -31,6 +34,7 @@ class People:
 
     notifier: Notifier
     reminders: Reminders
+    morning: Morning
     slack: Slack | None
 
 
@@ -45,7 +49,10 @@ async def start_people(stack: AsyncExitStack, base: Base) -> People:
     notifier = Notifier(channels, known, outbox, base.store, base.replica, base.clock, base.metrics)
     await notifier.start(base.tasks)
     reminders = Reminders(base.store, outbox, notifier.router, known.reminders, base.clock)
-    return People(notifier, reminders, slack)
+    told = known.digest
+    write = Digests(History(base.database), base.clock)
+    morning = Morning(write, outbox, told.channels, told.period, told.zone, base.clock)
+    return People(notifier, reminders, morning, slack)
 
 
 def _channel(base: Base, slack: Slack | None, settings: ChannelSettings) -> Channel:

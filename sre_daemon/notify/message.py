@@ -13,6 +13,7 @@ from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.domain.remediation import EffectRecord
 
 DAEMON = "daemon"
+DIGEST = "digest"
 ALERTS = 20
 
 
@@ -27,7 +28,8 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. Without `incident_id` it is about the daemon itself, in the state `daemon`.
+    """One message. Without `incident_id` it is about the daemon itself, in the state `daemon`,
+    or the digest, in the state `digest`.
 
     `text` is one sentence; the rest is what a channel with room for it may show. `quiet` means
     that it should wake nobody, `again` that the channel was told of the incident before. `key` is the same when the same message is sent again.
@@ -80,14 +82,16 @@ async def compose(store: Reads, delivery: Delivery, console_url: str) -> Message
     """The message of a delivery; None when its incident is gone."""
     payload: Mapping[str, Any] = delivery.payload
     if not delivery.incident_id:
+        digest = bool(payload.get("digest"))
         return Message(
             "",
-            DAEMON,
-            "critical",
+            DIGEST if digest else DAEMON,
+            "info" if digest else "critical",
             payload["title"],
             payload["text"],
             delivery.key,
             at=payload["at"],
+            quiet=digest,
             url=console_url,
         )
     incident = await store.incident(delivery.incident_id)

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from sre_daemon.domain.event import Kind
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.notify.message import DAEMON, Message, Proof
+from sre_daemon.notify.message import DAEMON, DIGEST, Message, Proof
 from sre_daemon.text import line, visible
 
 LEADS = {
     DAEMON: "sre-daemon itself",
+    DIGEST: "Digest",
     State.TRIGGERED: "Triggered",
     State.AWAITING_APPROVAL: "Approval needed",
     State.ESCALATED: "A person is needed",

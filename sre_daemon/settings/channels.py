@@ -9,6 +9,7 @@ from pydantic import Field, HttpUrl, model_validator
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.verdict import Reason
 from sre_daemon.settings.base import Duration, Group
+from sre_daemon.settings.digest import DigestSettings
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,39}$"
 
@@ -120,6 +121,8 @@ class NotifySettings(Group):
     """Reasons that wake nobody: such a message is sent with the lowest urgency, unless critical."""
     daemon: tuple[str, ...] | None = None
     """The channels that hear when the daemon itself is in trouble; not set: all."""
+    digest: DigestSettings = DigestSettings()
+    """The digest that comes by itself."""
     reminders: ReminderSettings = ReminderSettings()
     """Reminders of what waits for a person."""
     console_url: HttpUrl | None = None
@@ -140,6 +143,12 @@ class NotifySettings(Group):
         missing = sorted(set(self.daemon or ()) - set(names))
         if missing:
             raise ValueError(f"`daemon` names {', '.join(missing)}, which is no channel")
+        pagers = {c.name for c in self.channels if c.kind == "pagerduty"}
+        wrong = sorted(set(self.digest.channels) - (set(names) - pagers))
+        if wrong:
+            raise ValueError(
+                f"`digest` names {', '.join(wrong)}, which is no channel to read it in"
+            )
         return self
 
 

@@ -16,7 +16,8 @@ APART = "\u200b"
 FORMAT = re.compile(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])|^(?=\s*&gt;)", re.MULTILINE)
 EMOJI = re.compile(r":(?=[a-z0-9_+'-]*[a-z][a-z0-9_+'-]*:)", re.IGNORECASE)
 INLINE = re.compile(
-    r"`(?P<code>[^`\n]+)`"
+    r"\\(?P<literal>[\\`*_\[\]<>|#!])"
+    r"|`(?P<code>[^`\n]+)`"
     r"|\*\*(?P<bold>[^*\n]+)\*\*|__(?P<strong>[^_\n]+)__"
     r"|(?<![\w*])\*(?P<it>[^*\s][^*\n]*)\*(?![\w*])|(?<![\w_])_(?P<em>[^_\s][^_\n]*)_(?![\w_])"
     r"|!?\[(?P<name>[^\]\n]*)\]\((?P<link>[^)\s]+)\)"
@@ -97,6 +98,8 @@ def _inline(text: str) -> str:
 
 
 def _marked(found: re.Match[str]) -> str:
+    if found["literal"]:
+        return foreign(found["literal"])
     if found["code"]:
         return code(found["code"], CHUNK // 2)
     if found["link"]:

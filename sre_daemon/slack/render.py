@@ -7,7 +7,7 @@ from typing import TypeVar
 from sre_daemon.domain.approval import Approval, ApprovalState
 from sre_daemon.domain.hold import Hold
 from sre_daemon.domain.lifecycle import State
-from sre_daemon.notify.message import Message, Proof
+from sre_daemon.notify.message import DIGEST, Message, Proof
 from sre_daemon.notify.words import duration, lead, subject
 from sre_daemon.slack.mrkdwn import CHUNK, chunks, code, converted, foreign, line
 from sre_daemon.text import line as one_line
@@ -74,6 +74,8 @@ def card(message: Message, approval: Approval | None, hold: Hold | None, buttons
 
 def told(message: Message) -> Rendered:
     """A further message of the thread: something that a person must hear."""
+    if message.state == DIGEST:
+        return answer(message.text, message.url)
     text = f"*{foreign(lead(message))}*"
     if not message.incident_id:
         text = f"*{line(message.title)}*"
