@@ -5,19 +5,19 @@ small for the traffic makes only the users fail, which is what a wrong DB_POOL_S
 """
 
 import argparse
-import asyncio
-import contextlib
 import os
 import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 
 import asyncpg
 from aiohttp import web
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from stack.journal import Journal
+from stack.pool import Pool, PoolExhausted
 
 SERVICE_OF = {"/api/users": "user-svc", "/api/orders": "payment-svc", "/api/stats": "auth-svc"}
 BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
@@ -31,82 +31,9 @@ DURATION = Histogram(
     ["service", "method", "endpoint"],
     buckets=BUCKETS,
 )
-ACTIVE = Gauge("db_connections_active", "Connections in use.", ["service"])
-WAITING = Gauge("db_connections_waiting", "Requests that wait for a connection.", ["service"])
-MAXIMUM = Gauge("db_connections_max", "Connections that may be used.", ["service"])
-POOL_SIZE = Gauge("db_pool_size", "Size of the pool.", ["service"])
-POOL: web.AppKey["Pool"] = web.AppKey("pool")
+LOG: web.AppKey[Journal] = web.AppKey("log")
+POOL: web.AppKey[Pool] = web.AppKey("pool")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def log(level: str, text: str) -> None:
-    """One line on standard output."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    sys.stdout.write(f"{now} {level} {text}\n")
-    sys.stdout.flush()
-
-
-class PoolExhausted(Exception):
-    """No connection became free in time."""
-
-
-class Pool:
-    """asyncpg's pool with a bound on waiting, and gauges that tell the truth about it."""
-
-    def __init__(self, size: int, timeout: float, service: str) -> None:
-        self.size = size
-        self.timeout = timeout
-        self._service = service
-        self._pool: asyncpg.Pool | None = None
-        POOL_SIZE.labels(service).set(size)
-        MAXIMUM.labels(service).set(size)
-        ACTIVE.labels(service).set(0)
-        WAITING.labels(service).set(0)
-
-    async def open(self) -> None:
-        """Connect; tries for half a minute, as a database may start after its clients."""
-        for attempt in range(60):
-            try:
-                self._pool = await asyncpg.create_pool(
-                    host=os.environ.get("DB_HOST", "127.0.0.1"),
-                    port=int(os.environ.get("DB_PORT", "5432")),
-                    user=os.environ.get("DB_USER", "demo"),
-                    password=os.environ.get("DB_PASSWORD", "demo"),
-                    database=os.environ.get("DB_NAME", "demo"),
-                    min_size=1,
-                    max_size=self.size,
-                    command_timeout=30,
-                )
-                return
-            except (OSError, asyncpg.PostgresError) as failure:
-                log("WARN", f"database not reachable, attempt {attempt + 1}: {failure}")
-                await asyncio.sleep(0.5)
-        raise SystemExit("the database cannot be reached")
-
-    async def close(self) -> None:
-        """Let go."""
-        if self._pool is not None:
-            self._pool.terminate()
-
-    @contextlib.asynccontextmanager
-    async def connection(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:
-        """A connection; raises PoolExhausted when none becomes free in time."""
-        if self._pool is None:
-            raise PoolExhausted("the pool is not open")
-        limit = self.timeout if timeout is None else timeout
-        try:
-            with WAITING.labels(self._service).track_inprogress():
-                connection = await self._pool.acquire(timeout=limit)
-        except TimeoutError:
-            raise PoolExhausted(
-                f"no connection within {limit:g} s (pool size {self.size})"
-            ) from None
-        # A connection is in use until it is back: giving it back takes a round trip.
-        with ACTIVE.labels(self._service).track_inprogress():
-            try:
-                yield connection
-            finally:
-                await self._pool.release(connection)
 
 
 @web.middleware
@@ -119,7 +46,7 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
     status = 500
     try:
         if random.random() < RANDOM_ERRORS:
-            log("ERROR", f"Unexpected error in {request.path}: transient failure")
+            request.app[LOG]("ERROR", f"Unexpected error in {request.path}: transient failure")
             return web.json_response({"error": "transient failure"}, status=500)
         response = await handler(request)
         status = response.status
@@ -132,10 +59,12 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def users(request: web.Request) -> web.Response:
     """From the database; each request holds a connection for 0.2 s."""
+    log, pool = request.app[LOG], request.app[POOL]
     try:
-        async with request.app[POOL].connection() as connection:
-            await connection.execute("SELECT pg_sleep(0.2)")
-            found = await connection.fetch("SELECT id, name, email FROM users LIMIT 100")
+        async with pool.connection() as connection:
+            with pool.timed():
+                await connection.execute("SELECT pg_sleep(0.2)")
+                found = await connection.fetch("SELECT id, name, email FROM users LIMIT 100")
     except PoolExhausted as failure:
         log("ERROR", f"Connection pool exhausted: {failure}")
         return web.json_response({"error": "no database connection"}, status=500)
@@ -185,7 +114,7 @@ async def metrics(_: web.Request) -> web.Response:
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def number(name: str, default: str, kind: type[int] | type[float]) -> float:
+def number(log: Journal, name: str, default: str, kind: type[int] | type[float]) -> float:
     """A number from the environment, or the end of the program."""
     text = os.environ.get(name, default)
     try:
@@ -202,11 +131,12 @@ def number(name: str, default: str, kind: type[int] | type[float]) -> float:
 def build() -> web.Application:
     """The application."""
     service = os.environ.get("SERVICE_NAME", "api-server")
-    pool = Pool(
-        int(number("DB_POOL_SIZE", "20", int)), number("DB_POOL_TIMEOUT", "5", float), service
-    )
+    log = Journal(service)
+    size = int(number(log, "DB_POOL_SIZE", "20", int))
+    pool = Pool(size, number(log, "DB_POOL_TIMEOUT", "5", float), service, log)
     log("INFO", f"starting {service} with pool size {pool.size}, timeout {pool.timeout:g} s")
     app = web.Application(middlewares=[measure])
+    app[LOG] = log
     app[POOL] = pool
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:

@@ -26,7 +26,12 @@ from stack.watch import Story, follow, wait_healthy
 # The fault and everything that follows; installation and start come before.
 LIMIT_SECONDS = 100
 BASELINE_5XX = 2.0
-ALERTS = frozenset({"ApiDbPoolExhausted", "ApiHighErrorRate", "ApiHighLatency", "ApiDown"})
+ALERTS = frozenset(
+    {
+        *("ApiDbPoolExhausted", "ApiDbRefused", "ApiDbSlow"),
+        *("ApiHighErrorRate", "ApiHighLatency", "ApiDown"),
+    }
+)
 
 
 class Ending(Enum):

@@ -1,8 +1,11 @@
 """The faults: each breaks the shop the way an operator or a program would. Messages give nothing away."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import asyncpg
 
 from stack import postgres
 
@@ -45,6 +48,53 @@ async def _lock_table(stack: "Shop") -> Held:
     return held
 
 
+# A change that somebody makes in the database by hand, and how it is taken back.
+PASSWORD = (
+    f"ALTER ROLE {postgres.USER} PASSWORD 'rotated'",
+    f"ALTER ROLE {postgres.USER} PASSWORD '{postgres.PASSWORD}'",
+)
+SLOW_VIEW = (
+    # The sleep stands for what makes a real view slow: much data, or a table on another machine.
+    (
+        "BEGIN; ALTER TABLE users RENAME TO customers; "
+        "CREATE VIEW users AS SELECT c.* FROM customers c, (SELECT pg_sleep(1.6)) AS remote; COMMIT"
+    ),
+    "BEGIN; DROP VIEW users; ALTER TABLE customers RENAME TO users; COMMIT",
+)
+
+
+class _Changed:
+    """Keeps the connection that made the change: with another password there is no second one."""
+
+    def __init__(self, connection: asyncpg.Connection, back: str) -> None:
+        self._connection = connection
+        self._back = back
+
+    async def close(self) -> None:
+        # A database that is gone has nothing to be taken back.
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._connection.execute(self._back)
+            await self._connection.close()
+
+
+async def _rotate_password(stack: "Shop") -> Held:
+    """Somebody rotates the role's password, and its sessions are ended, as it is done in life."""
+    connection = await postgres.connect(stack.ports.postgres)
+    await connection.execute(PASSWORD[0])
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE usename = current_user AND pid <> pg_backend_pid()"
+    )
+    return _Changed(connection, PASSWORD[1])
+
+
+async def _slow_database(stack: "Shop") -> Held:
+    """A migration puts a slow view where the table was."""
+    connection = await postgres.connect(stack.ports.postgres)
+    await connection.execute(SLOW_VIEW[0])
+    return _Changed(connection, SLOW_VIEW[1])
+
+
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for fault in (
@@ -76,6 +126,20 @@ FAULTS: Mapping[str, Fault] = {
             "ApiHighErrorRate",
             False,
             _lock_table,
+        ),
+        Fault(
+            "password-rotated",
+            "The database role gets another password; the API server's connections are ended.",
+            "ApiDbRefused",
+            False,
+            _rotate_password,
+        ),
+        Fault(
+            "slow-database",
+            "A view replaces the users table; every query ends, but takes almost two seconds.",
+            "ApiDbSlow",
+            False,
+            _slow_database,
         ),
     )
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stack.faults import FAULTS
 from tests.support import good_agent
 from tests.support.messages_api import serve
 from tests.support.processes import belonging_to
@@ -175,5 +176,5 @@ async def test_unknown_fault_lists_the_known_ones(folder):
     async with demo(folder, "demo", "--fault", "nonsense") as run:
         assert await run.end(10) == 2
     assert "there is no fault 'nonsense'; there are:\n" in run.text
-    for name in ("pool-size", "pool-timeout", "bad-value", "table-lock"):
+    for name in FAULTS:
         assert f"\n{name} " in run.text

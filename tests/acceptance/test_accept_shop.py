@@ -20,7 +20,10 @@ pytestmark = [
 SERVICES = {"user-svc", "payment-svc", "auth-svc"}
 ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[10s]))'
 ALL = "sum by (service) (rate(http_requests_total[10s]))"
-RUNBOOKS = ("api-db-pool-exhausted", "api-high-error-rate", "api-high-latency", "api-down")
+RUNBOOKS = (
+    *("api-db-pool-exhausted", "api-db-refused", "api-db-slow"),
+    *("api-high-error-rate", "api-high-latency", "api-down"),
+)
 P99 = "histogram_quantile(0.99, sum by (service, le) (rate(http_request_duration_milliseconds_bucket[10s])))"
 
 
