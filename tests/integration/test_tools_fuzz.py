@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_tools.registry import CONFLUENCE, PAGERDUTY, TOOLS
+from mcp_tools.registry import CONFLUENCE, PAGERDUTY, SILENCES, TOOLS
 from tests.support.confluence import confluence
 from tests.support.decoy import SECRET, Decoy
 from tests.support.escapes import COMMANDS, PATHS
@@ -142,8 +142,12 @@ async def call_people(tool, given_arguments):
     guard = Asked(allow=False)
     async with pagerduty_rest() as pagerduty, confluence() as site:
         pagerduty.open()
-        both = {"pagerduty": pagerduty.settings(), "confluence": site.settings()}
-        async with inside(both, guard) as client:
+        everybody = {
+            "pagerduty": pagerduty.settings(),
+            "confluence": site.settings(),
+            "alertmanagers": [site.url],
+        }
+        async with inside(everybody, guard) as client:
             with anyio.fail_after(SECONDS):
                 result = await client.call_tool(tool.spec.name, given_arguments)
         assert text(result).startswith("[c1] ")
@@ -151,10 +155,13 @@ async def call_people(tool, given_arguments):
         for server in (pagerduty, site):
             assert {method for method, _ in server.faults.seen} <= {"GET"}
             paths = [path for _, path in server.faults.seen]
-            assert all(path.startswith(("/incidents", "/wiki/rest/api/content")) for path in paths)
+            known = ("/incidents", "/wiki/rest/api/content", "/api/v2/")
+            assert all(path.startswith(known) for path in paths)
 
 
-@pytest.mark.parametrize("tool", [*PAGERDUTY, *CONFLUENCE], ids=lambda tool: tool.spec.name)
+@pytest.mark.parametrize(
+    "tool", [*PAGERDUTY, *CONFLUENCE, *SILENCES], ids=lambda tool: tool.spec.name
+)
 def test_any_arguments_about_people_get_an_answer_and_do_no_harm(tool):
     @settings(
         max_examples=25,

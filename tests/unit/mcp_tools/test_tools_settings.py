@@ -22,6 +22,7 @@ from mcp_tools.errors import SettingsError, ToolError
 from mcp_tools.registry import CONFLUENCE, PAGERDUTY, SILENCES, TOOLS, registered
 from mcp_tools.spec import Phase
 from mcp_tools.tools.alerts import Sources, combine
+from sre_daemon.agent.tools import MORE_READS, READ_TOOLS
 from sre_daemon.domain import effect as daemons
 
 EFFECTS = (
@@ -132,6 +133,13 @@ def test_keys_of_integrations_add_their_tools_and_nothing_else(missing, count):
     reading = registered(Phase.INVESTIGATE, found)
     assert len(reading) == {19: 13, 15: 11, 16: 11, 12: 9}[count]
     assert all(tool.spec.read_only for tool in reading.values())
+
+
+@pytest.mark.parametrize("service", [*MORE_READS])
+def test_an_investigation_is_allowed_exactly_the_tools_that_keys_add_to_it(service):
+    given = {name: value for name, value in KEYS.items() if name.lower().startswith(service)}
+    reading = registered(Phase.INVESTIGATE, settings.load(None, given))
+    assert set(reading) == {*READ_TOOLS, *MORE_READS[service]}
 
 
 def test_keys_also_come_from_files_and_are_not_shown(tmp_path):
