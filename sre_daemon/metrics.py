@@ -341,8 +341,8 @@ class Metrics:
         )
         self.autonomy_changes = self._counter(
             "autonomy_changes_total",
-            "Levels that policies earned or lost.",
-            direction=("promoted", "demoted"),
+            "Levels that policies earned, lost, or got back from a person.",
+            direction=("promoted", "demoted", "restored"),
         )
         self.autonomy = Gauge(
             "sre_daemon_autonomy_level",

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from sre_daemon import documents
 from sre_daemon.agent.runbook import load as load_runbooks
 from sre_daemon.app.foundation import Base, reveal
+from sre_daemon.app.trust import record_for
 from sre_daemon.control import Control
 from sre_daemon.intake.payload import parse
 from sre_daemon.intake.receiver import Intake
@@ -53,6 +54,7 @@ async def start_front(
         handover=Handover(base.store, worker, base.clock),
         conversation=conversation,
         hands=Hands(base.database),
+        levels=record_for(base),
         answers=Answers(Approvals(base.database), worker, base.clock, base.metrics),
         clock=base.clock,
         metrics=base.metrics,

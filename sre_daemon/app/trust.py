@@ -5,7 +5,17 @@ from sre_daemon.app.foundation import Base, reveal
 from sre_daemon.domain.audit import DAEMON, AuditEntry, AuditKind
 from sre_daemon.notify.notifier import Notifier
 from sre_daemon.pipeline.anchor import Anchor
+from sre_daemon.pipeline.record import Record
 from sre_daemon.store import heads
+from sre_daemon.store.pauses import Pauses
+from sre_daemon.store.trials import Trials
+
+
+def record_for(base: Base) -> Record:
+    """The record of policies, the same for whoever asks."""
+    brake = base.settings.brake.failures, base.settings.brake.within
+    trials, pauses = Trials(base.database), Pauses(base.database)
+    return Record(trials, pauses, base.policy, brake, base.clock, base.metrics)
 
 
 async def record_start(base: Base) -> None:

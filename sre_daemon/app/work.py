@@ -6,6 +6,7 @@ from pathlib import Path
 from sre_daemon.app.agent import Agent, bounds_for, surroundings_for
 from sre_daemon.app.foundation import Base
 from sre_daemon.app.traces import recorder_for
+from sre_daemon.app.trust import record_for
 from sre_daemon.domain.incident import Incident
 from sre_daemon.executor.executor import Executor
 from sre_daemon.executor.gate import Gate
@@ -19,7 +20,6 @@ from sre_daemon.pipeline.build import Stages
 from sre_daemon.pipeline.close import Close
 from sre_daemon.pipeline.decide import Decide, Eyes, Patience
 from sre_daemon.pipeline.investigate import Investigate
-from sre_daemon.pipeline.record import Record
 from sre_daemon.pipeline.remediate import Remediate
 from sre_daemon.pipeline.stage import Next
 from sre_daemon.pipeline.triage import Triage
@@ -28,8 +28,6 @@ from sre_daemon.pipeline.verify import Verify
 from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.postmortem import Postmortem
 from sre_daemon.store.approvals import Approvals
-from sre_daemon.store.pauses import Pauses
-from sre_daemon.store.trials import Trials
 
 
 def gate_socket(base: Base) -> Path:
@@ -44,9 +42,7 @@ async def start_worker(
     """The gate, the executor and the stages, and the worker that drives them."""
     store, clock, metrics, known = base.store, base.clock, base.metrics, base.settings
     approvals = Approvals(base.database)
-    brake = known.brake.failures, known.brake.within
-    pauses = Pauses(base.database)
-    record = Record(Trials(base.database), pauses, base.policy, brake, clock, metrics)
+    record = record_for(base)
     gate = Gate(gate_socket(base), store, record, base.policy, base.observer, clock, metrics)
     gate.hold_to(GuardrailFile(known.guardrails))
     await gate.start()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sre_daemon.cli import backtest, cases, options, output
+from sre_daemon.cli import backtest, cases, levels, options, output
 from sre_daemon.cli.client import connect
 from sre_daemon.clock import SystemClock
 from sre_daemon.policy import asking, file
@@ -17,6 +17,7 @@ from sre_daemon.settings import load
 app = typer.Typer(help="Ask the policy.", no_args_is_help=True)
 app.command("test")(cases.run_cases)
 app.command("backtest")(backtest.run_backtest)
+app.command("restore")(levels.run_restore)
 
 
 @app.command("explain")

@@ -16,7 +16,7 @@ class TrialOutcome(StrEnum):
     RIGHT = "right"  # a shadow would have been right
     WRONG = "wrong"  # a shadow would not have been right
     UNKNOWN = "unknown"
-    GRANTED = "granted"  # an administrator put it back to the level of the file
+    GRANTED = "granted"  # a person gave it back the level of the file
 
 
 GOOD = frozenset({TrialOutcome.VERIFIED, TrialOutcome.RIGHT})

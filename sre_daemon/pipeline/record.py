@@ -11,11 +11,12 @@ from typing import Protocol
 import structlog
 
 from sre_daemon.clock import Clock
+from sre_daemon.domain.audit import AuditEntry, AuditKind
 from sre_daemon.domain.autonomy import LADDER, Autonomy
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.trial import BAD, Trial, TrialOutcome
-from sre_daemon.errors import PolicyFileError
+from sre_daemon.errors import PolicyFileError, WrongState
 from sre_daemon.metrics import Metrics
 from sre_daemon.policy.autonomy import earned, rule_digest
 from sre_daemon.policy.file import Policy
@@ -81,6 +82,33 @@ class Record:
                 log.warning("autonomy changed", policy=name, level=then, before=was)
         if outcome in BAD:
             await self._brake()
+
+    async def restore(self, name: str, reason: str, who: str) -> Mapping[str, str]:
+        """Give a demoted policy the level of its file back; the levels before and after.
+
+        Raises:
+            WrongState: there is no such policy, or it was not demoted.
+        """
+        rule = self._rule(name)
+        if rule is None:
+            raise WrongState(
+                f"no policy in force is named {name[:80]!r}", "its name stands in the policy file"
+            )
+        was, filed = earned(rule, await self._trials.of([name])), Autonomy(rule.autonomy)
+        if was.rank >= filed.rank:
+            raise WrongState(f"{name} was not demoted: it is {was}", "there is nothing to restore")
+        now = self._clock.now()
+        trial = Trial(name, "", 0, was, TrialOutcome.GRANTED, now, rule_digest(rule))
+        data = {"policy": name, "before": was, "level": filed, "reason": reason}
+        summary = f"{name}: restored from {was} to {filed}: {reason}"
+        await self._trials.restore(
+            trial, AuditEntry(now, AuditKind.AUTONOMY, who, summary, data=data)
+        )
+        self._metrics.trials.labels(TrialOutcome.GRANTED).inc()
+        self._metrics.autonomy_changes.labels("restored").inc()
+        self._metrics.autonomy.labels(name).set(LADDER.index(filed))
+        log.warning("autonomy restored", policy=name, level=filed, before=was, who=who)
+        return {"policy": name, "before": str(was), "level": str(filed), "who": who}
 
     def _rule(self, name: str) -> Rule | None:
         """The rule as it is now; a trial of one that is gone is nobody's."""

@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
+from sre_daemon.domain.audit import AuditEntry
 from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.event import TimelineEvent
 from sre_daemon.domain.trial import BAD, Trial, TrialOutcome
-from sre_daemon.store import rows
+from sre_daemon.store import audit, rows
 from sre_daemon.store import tables as t
 from sre_daemon.store.accept import add_events
 from sre_daemon.store.database import Database
@@ -21,6 +22,16 @@ class Trials:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def restore(self, trial: Trial, entry: AuditEntry) -> None:
+        """A person gave a level back; no incident is behind it, so only the audit log tells it."""
+
+        def work(connection: Connection) -> None:
+            take(connection, Turn.EFFECTS)
+            connection.execute(insert(t.trials).values(**_values(trial)))
+            audit.append(connection, [entry])
+
+        await self._database.write(work)
 
     async def add(self, trial: Trial, events: Sequence[TimelineEvent] = ()) -> bool:
         """Add one with what the timeline says about it; False when it was there already."""

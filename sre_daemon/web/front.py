@@ -128,6 +128,14 @@ class Holding(Protocol):
         ...
 
 
+class Levels(Protocol):
+    """What policies lost, and people give back."""
+
+    async def restore(self, name: str, reason: str, who: str) -> Mapping[str, str]:
+        """The levels before and after; raises WrongState, StoreUnavailable."""
+        ...
+
+
 class Handovers(Protocol):
     """Gives incidents to people, and takes them back; both raise WrongState."""
 
@@ -289,6 +297,7 @@ class Front:
     conversation: Asks
     answers: Answering
     hands: Holding
+    levels: Levels
     clock: Clock
     metrics: Metrics
     receiver: ReceiverSettings

@@ -94,6 +94,7 @@ def document() -> dict[str, Any]:
                     "at": "Another time than now.",
                 },
             ),
+            "/api/v1/policies/{name}/restore": _post("A demoted policy gets its level back."),
             "/api/v1/digest": _get(
                 "The digest of the last hours, as Markdown.", OBJECT, {"hours": "24 by default."}
             ),

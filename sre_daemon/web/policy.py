@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sre_daemon.domain.person import Role
 from sre_daemon.policy import asking
+from sre_daemon.web import api
 from sre_daemon.web.auth import check_person
 from sre_daemon.web.front import FRONT
 from sre_daemon.web.problems import BadRequest
@@ -18,6 +19,7 @@ def routes() -> list[web.RouteDef]:
     """All of them."""
     return [
         web.get("/api/v1/policy/explain", explain),
+        web.post("/api/v1/policies/{name}/restore", restore),
         web.post("/-/reload", reload),
     ]
 
@@ -37,6 +39,13 @@ async def reload(request: web.Request) -> web.Response:
     """Put the policy file in force, whole or not at all."""
     who = check_person(request, Role.ADMIN)
     return web.json_response(dict(await request.app[FRONT].control.reload(who.name)))
+
+
+async def restore(request: web.Request) -> web.Response:
+    """Give a demoted policy the level of its file back; it needs an approver and a reason."""
+    who = check_person(request, Role.APPROVER)
+    name, reason = request.match_info["name"], await api.reason_of(request)
+    return web.json_response(dict(await request.app[FRONT].levels.restore(name, reason, who.name)))
 
 
 A = TypeVar("A")

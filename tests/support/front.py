@@ -19,6 +19,7 @@ from sre_daemon.metrics import Metrics
 from sre_daemon.pipeline.answers import Answers
 from sre_daemon.pipeline.conversation import Answer
 from sre_daemon.pipeline.handover import Handover
+from sre_daemon.pipeline.record import Record
 from sre_daemon.policy.explain import explain
 from sre_daemon.policy.question import Question
 from sre_daemon.report.digest import Digests
@@ -29,9 +30,11 @@ from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.feed import Feed
 from sre_daemon.store.hands import Hands
 from sre_daemon.store.history import History
+from sre_daemon.store.pauses import Pauses
 from sre_daemon.store.samples import Samples
 from sre_daemon.store.sql import SqlStore
 from sre_daemon.store.sqlite import SqliteDatabase
+from sre_daemon.store.trials import Trials
 from sre_daemon.tasks import Tasks
 from sre_daemon.web.front import Front, Page
 from sre_daemon.web.live import Live
@@ -183,6 +186,12 @@ class Door:
     shown: dict = field(default_factory=dict)
 
 
+def record_of(database, policy, clock, metrics):
+    """The record of policies, with a brake that never pulls."""
+    brake = 0, timedelta(hours=1)
+    return Record(Trials(database), Pauses(database), Fixed(policy), brake, clock, metrics)
+
+
 @asynccontextmanager
 async def front_door(
     folder: Path,
@@ -221,6 +230,7 @@ async def front_door(
         handover=Handover(store, heard, clock or SystemClock()),
         conversation=conversation,
         hands=Hands(database),
+        levels=record_of(database, policy, clock or SystemClock(), metrics),
         answers=Answers(Approvals(database), heard, clock or SystemClock(), metrics),
         clock=clock or SystemClock(),
         metrics=metrics,
