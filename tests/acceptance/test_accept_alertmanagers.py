@@ -63,6 +63,13 @@ class Daemon:
             while not set(names) <= {name for (name,) in self.ask(query)}:  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.1)
 
+    async def at_rest(self):
+        """Nothing is being investigated: what is stopped now is not begun again."""
+        query = "SELECT count(*) FROM incidents WHERE state NOT IN ('escalated', 'closed')"
+        async with asyncio.timeout(60):
+            while self.ask(query) != [(0,)]:  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(0.1)
+
 
 @asynccontextmanager
 async def cluster(folder, number):
@@ -100,6 +107,7 @@ async def test_one_alertmanager_is_heard_from_beginning_to_end(tmp_path):
     async with cluster(tmp_path, 1) as (daemon, peers):
         await tell(peers, names("a"))
         await daemon.until(names("a"), is_open=True)
+        await daemon.at_rest()
         # Killed before it wrote down that it had notified: it says everything again.
         await peers[0].kill()
         await peers[0].start()
@@ -110,6 +118,7 @@ async def test_one_alertmanager_is_heard_from_beginning_to_end(tmp_path):
         await asyncio.sleep(11)
         os.kill(daemon.process.pid, signal.SIGCONT)
         await daemon.until(names("b"), is_open=True)
+        await daemon.at_rest()
         # A receiver that is away is tried until it is back.
         await daemon.kill()
         await tell(peers, names("c"))
