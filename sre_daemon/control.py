@@ -15,12 +15,14 @@ from sre_daemon.domain.effect import Effect
 from sre_daemon.errors import DaemonError, PolicyFileError, WrongState
 from sre_daemon.metrics import Metrics
 from sre_daemon.observe import Observer
+from sre_daemon.policy.autonomy import levels
 from sre_daemon.policy.explain import explain
 from sre_daemon.policy.question import Question
 from sre_daemon.policy.source import PolicyFile
 from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.base import WATCHDOG, Store
 from sre_daemon.store.pauses import Pauses
+from sre_daemon.store.trials import Trials
 
 # As long as any limit looks back.
 HISTORY = timedelta(days=2)
@@ -34,6 +36,7 @@ class Control:
 
     store: Store
     pauses: Pauses
+    trials: Trials
     audit: AuditLog
     policy: PolicyFile
     observer: Observer
@@ -129,10 +132,15 @@ class Control:
     ) -> Mapping[str, object]:
         """What the policy in force says about an alert with these labels.
 
-        Without `at` it is asked about this moment, with what was done lately.
+        Without `at` it is asked about this moment, with what was done lately. What policies had
+        earned by then counts in either case.
         """
         now = self.clock.now()
-        question = Question(alerts=(labels,), effects=effects, at=at or now)
+        policy = self.policy.current()
+        names = [rule.name for rule in policy.policies] if policy else []
+        trials = [item for item in await self.trials.of(names) if item.at <= (at or now)]
+        earned = levels(policy, trials)
+        question = Question(alerts=(labels,), effects=effects, at=at or now, earned=earned)
         if at is None:
             question = replace(
                 question,
@@ -140,7 +148,7 @@ class Control:
                 opened=await self.store.opened(now - HISTORY),
                 paused=await self.pauses.why() is not None,
             )
-        return explain(self.policy.current(), question)
+        return explain(policy, question)
 
     async def refresh(self) -> None:
         """Bring the gauges that mirror the store up to date."""

@@ -22,6 +22,7 @@ from sre_daemon.pipeline.halt import Halt
 from sre_daemon.settings import Secrets, Settings, check_front_door
 from sre_daemon.store.pauses import Pauses
 from sre_daemon.store.sql import SqlStore
+from sre_daemon.store.trials import Trials
 from sre_daemon.tasks import Tasks, race
 
 log = structlog.get_logger(__name__)
@@ -101,6 +102,7 @@ class Daemon:
         control = Control(
             base.store,
             pauses,
+            Trials(base.database),
             base.audit,
             base.policy,
             base.observer,

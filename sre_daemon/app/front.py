@@ -25,6 +25,7 @@ from sre_daemon.store.hands import Hands
 from sre_daemon.store.history import History
 from sre_daemon.store.samples import Samples
 from sre_daemon.store.threads import Threads
+from sre_daemon.store.trials import Trials
 from sre_daemon.web.front import Front, Page
 from sre_daemon.web.live import Live
 from sre_daemon.web.pagerduty import Paged
@@ -67,7 +68,7 @@ async def start_front(
         paused=lambda: base.store.switch("paused"),
         samples=Samples(base.database),
         runbooks=lambda: _runbooks(base),
-        rules=RuleBook(base.policy, History(base.database), base.clock),
+        rules=RuleBook(base.policy, History(base.database), Trials(base.database), base.clock),
         digest=Digests(History(base.database), base.clock),
         form_key=_form_key(base),
         proxy=_proxy(base),

@@ -18,7 +18,7 @@ from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.trial import BAD, Trial, TrialOutcome
 from sre_daemon.errors import PolicyFileError, WrongState
 from sre_daemon.metrics import Metrics
-from sre_daemon.policy.autonomy import earned, rule_digest
+from sre_daemon.policy.autonomy import earned, levels, rule_digest
 from sre_daemon.policy.file import Policy
 from sre_daemon.policy.model import Rule
 from sre_daemon.store.pauses import Pauses
@@ -58,10 +58,10 @@ class Record:
         """The level of each policy by its record."""
         rules = policy.policies if policy else ()
         trials = await self._trials.of([rule.name for rule in rules])
-        levels = {rule.name: earned(rule, trials) for rule in rules}
-        for name, level in levels.items():
+        found = levels(policy, trials)
+        for name, level in found.items():
             self._metrics.autonomy.labels(name).set(LADDER.index(level))
-        return levels
+        return found
 
     async def note(self, incident: Incident, name: str, outcome: TrialOutcome) -> None:
         """Add a trial of the policy `name`, and what follows from it."""

@@ -5,7 +5,7 @@ promises raises the level that the file begins with.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,6 +77,11 @@ def earned(rule: Rule, trials: Iterable[Trial]) -> Autonomy:
             then = promoted(rule, now, successes)
             now, successes = then, 0 if then is not now else successes
     return now
+
+
+def levels(policy: Policy | None, trials: Sequence[Trial]) -> Mapping[str, Autonomy]:
+    """The level of each policy by its record, by name."""
+    return {rule.name: earned(rule, trials) for rule in (policy.policies if policy else ())}
 
 
 def promoted(rule: Rule, now: Autonomy, successes: int) -> Autonomy:

@@ -9,8 +9,9 @@ from sre_daemon.clock import Clock
 from sre_daemon.domain.autonomy import Autonomy
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.remediation import EffectRecord
+from sre_daemon.domain.trial import Trial
 from sre_daemon.policy.allow import Allow, AllowConfigSet, AllowService
-from sre_daemon.policy.autonomy import level
+from sre_daemon.policy.autonomy import level, levels
 from sre_daemon.policy.file import Policy
 from sre_daemon.policy.model import Rule
 from sre_daemon.report.attempts import Attempt, Ending, attempts
@@ -39,12 +40,21 @@ class Source(Protocol):
         ...
 
 
+class Trials(Protocol):
+    """The record of policies."""
+
+    async def of(self, policies: Sequence[str]) -> list[Trial]:
+        """Those of some policies, in order; raises StoreUnavailable."""
+        ...
+
+
 class RuleBook:
     """The rules now, with what became of them in the last weeks."""
 
-    def __init__(self, source: Source, history: History, clock: Clock) -> None:
+    def __init__(self, source: Source, history: History, trials: Trials, clock: Clock) -> None:
         self._source = source
         self._history = history
+        self._trials = trials
         self._clock = clock
 
     async def __call__(self) -> list[dict[str, object]]:
@@ -52,7 +62,9 @@ class RuleBook:
         policy, now = self._source.current(), self._clock.now()
         known = {i.id: i for i in await self._history.incidents(now - PERIOD, now)}
         effects = await self._history.effects(now - PERIOD, now)
-        return rules(policy, {}, attempts(effects, known), now)
+        names = [rule.name for rule in policy.policies] if policy else []
+        earned = levels(policy, await self._trials.of(names))
+        return rules(policy, earned, attempts(effects, known), now)
 
 
 def rules(

@@ -3,13 +3,21 @@
 import asyncio
 import contextlib
 import hashlib
+import html
 import re
+from datetime import timedelta
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
 from sre_daemon.app import Daemon
+from sre_daemon.cli.main import app
+from sre_daemon.clock import SystemClock
+from sre_daemon.domain.autonomy import Autonomy
+from sre_daemon.domain.trial import Trial, TrialOutcome
 from sre_daemon.errors import PolicyFileError, StoreUnavailable
+from sre_daemon.policy.autonomy import rule_digest
 from sre_daemon.settings import Secrets, load
 from sre_daemon.store.audit import AuditLog
 from sre_daemon.store.place import database
@@ -188,6 +196,35 @@ async def test_explain_counts_what_was_done_lately_unless_another_time_is_named(
         assert (paused["verdict"], paused["reason"]) == ("deny", "paused")
         at = [*params, ("at", "2026-03-14T02:00:00Z")]
         assert (await json_of(http.get(url, params=at)))[1]["verdict"] == "allow"
+
+
+async def test_explain_and_the_page_show_what_a_policy_lost_by_its_record(tmp_path):
+    async with running(tmp_path) as (daemon, http):
+        before = await explained(http, alertname="A")
+        assert (before["autonomy"], before["reason"]) == ("auto", "no_effects")
+        rule = daemon._control.policy.current().policies[0]
+        now, failed = SystemClock().now(), TrialOutcome.FAILED
+        trial = Trial("first", "i1", 1, Autonomy.AUTO, failed, now, rule_digest(rule))
+        assert await daemon._control.trials.add(trial)
+        after = await explained(http, alertname="A")
+        assert after["autonomy"] == "ask"
+        told = "· autonomy auto, but by its record ask"
+        assert told in [line.strip() for line in after["lines"]]
+        # By then it had not failed yet.
+        params = [("label", "alertname=A"), ("at", (now - timedelta(days=1)).isoformat())]
+        answer = await json_of(http.get("/api/v1/policy/explain", params=params))
+        assert answer[1]["autonomy"] == "auto"
+        async with http.get("/policy", params={"labels": "alertname=A"}) as page:
+            text = await page.text()
+        assert text.count("autonomy auto, but by its record ask") == 2  # the rule, and the tree
+        assert '<span class="level ask">ask</span>' in text
+        # In the terminal, the API and on the page it is the same tree.
+        env = {"SRE_DAEMON_URL": daemon.url, "SRE_DAEMON_API_TOKEN": API_TOKEN}
+        command = ["policy", "explain", "--alert", "alertname=A"]
+        said = await asyncio.to_thread(CliRunner().invoke, app, command, env=env)
+        for line in after["lines"]:
+            assert f"  {line}\n" in said.stdout
+            assert html.escape(line) in text
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ async def front_door(
         paused=control.is_paused,
         samples=Samples(database),
         runbooks=lambda: [RUNBOOK],
-        rules=RuleBook(Fixed(policy), History(database), clock or SystemClock()),
+        rules=RuleBook(Fixed(policy), History(database), Trials(database), clock or SystemClock()),
         digest=Digests(History(database), clock or SystemClock()),
         form_key=b"form key of the test",
         proxy=proxy,
