@@ -19,7 +19,9 @@ from mcp_tools import registry
 from mcp_tools.spec import Phase
 from sre_daemon import settings
 from sre_daemon.cli.main import app
+from sre_daemon.cli.output import as_json
 from sre_daemon.metrics import Metrics
+from sre_daemon.policy import schema
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -277,6 +279,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "cli.md": cli,
     "tools.md": tools,
+    "policy.schema.json": lambda: as_json(schema.policy_schema()),
+    "policy-test.schema.json": lambda: as_json(schema.cases_schema()),
     "../deploy/grafana/sre-daemon.json": dashboard.dashboard_json,
     "man/sre-daemon.1": lambda: manpage(typer.main.get_command(app)),
 }

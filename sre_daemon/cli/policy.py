@@ -9,7 +9,7 @@ import typer
 from sre_daemon.cli import backtest, cases, levels, options, output
 from sre_daemon.cli.client import connect
 from sre_daemon.clock import SystemClock
-from sre_daemon.policy import asking, file
+from sre_daemon.policy import asking, file, schema
 from sre_daemon.policy.explain import explain
 from sre_daemon.policy.question import Question
 from sre_daemon.settings import load
@@ -52,6 +52,16 @@ def policy_explain(
         _say(answer)
     possible = answer["autonomy"] == "auto" and bool(answer["allows"])
     raise typer.Exit(0 if answer["verdict"] == "allow" or (possible and not effects) else 1)
+
+
+@app.command("schema")
+def policy_schema(
+    cases_: Annotated[
+        bool, typer.Option("--cases", help="Of the file of `policy test` instead.")
+    ] = False,
+) -> None:
+    """Print the JSON schema of the policy file, for editors."""
+    output.say_json(schema.cases_schema() if cases_ else schema.policy_schema())
 
 
 def _policy(policy_file: Path | None, config: Path | None) -> file.Policy | None:

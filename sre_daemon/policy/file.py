@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sre_daemon import documents
 from sre_daemon.errors import PolicyFileError
@@ -43,11 +42,6 @@ def parse(text: str, name: str = "policy") -> Policy:
         intervals={item.name: item for item in document.time_intervals},
         limits=document.limits,
     )
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema, for editors."""
-    return PolicyDocument.model_json_schema()
 
 
 def lint(policy: Policy) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sre_daemon.errors import PolicyFileError
 from sre_daemon.policy.decide import match
-from sre_daemon.policy.file import lint, load, parse, schema
+from sre_daemon.policy.file import lint, load, parse
 
 SET = "{effect: config.set, path: config/a.env, key: K, value: {type: boolean}}"
 RESTART = "{effect: service.restart, service: api}"
@@ -137,9 +137,3 @@ def test_a_policy_said_to_be_dead_never_decides(matchers, labels):
     dead = {warning.split(":")[0] for warning in lint(policy) if "never" in warning}
     decides = match(policy, {"alertname": "A", **labels})
     assert decides is None or decides.name not in dead
-
-
-def test_the_schema_names_every_part():
-    found = schema()
-    assert set(found["properties"]) == {"version", "mode", "time_intervals", "limits", "policies"}
-    assert {"Rule", "Value", "Require", "Verify", "Limits"} <= set(found["$defs"])
