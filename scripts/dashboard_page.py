@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sre_daemon.web.console.charts import number
+from sre_daemon.report.charts import number
 
 COLOURS = ("#1f6feb", "#d9730d", "#0f7b6c", "#ad1a72", "#6940a5", "#787774", "#b58900", "#d73a49")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 440, 150, 52, 8, 8, 20

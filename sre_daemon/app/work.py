@@ -28,6 +28,7 @@ from sre_daemon.pipeline.verify import Verify
 from sre_daemon.pipeline.worker import Worker
 from sre_daemon.report.postmortem import Postmortem
 from sre_daemon.store.approvals import Approvals
+from sre_daemon.store.samples import Samples
 
 
 def gate_socket(base: Base) -> Path:
@@ -75,7 +76,11 @@ async def start_worker(
         Approve(approvals, targets, clock, metrics),
         Remediate(store, approvals, executor, undo, clock),
         Verify(store, base.observer, undo, record, clock, metrics),
-        Close(Postmortem(store, base.data / "postmortems"), known.correlation.linger, clock),
+        Close(
+            Postmortem(store, Samples(base.database), base.data / "postmortems"),
+            known.correlation.linger,
+            clock,
+        ),
     )
 
     traces = recorder_for(stack, base)

@@ -9,15 +9,19 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sre_daemon.domain import redaction
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import RemediationState
 from sre_daemon.domain.notification import StoredAlert
 from sre_daemon.domain.remediation import EffectRecord
 from sre_daemon.domain.run import Run
+from sre_daemon.domain.series import Series
+from sre_daemon.report.charts import Chart, charts, number, standalone
 from sre_daemon.store.base import Store
 
 SHOWN = frozenset(Kind) - {Kind.STEP, Kind.NOTE, Kind.NOTIFICATION}
@@ -32,31 +36,58 @@ class Facts:
     events: Sequence[TimelineEvent]
     effects: Sequence[EffectRecord]
     runs: Sequence[Run]
+    charts: Sequence[Chart] = ()
+
+
+class Charted(Protocol):
+    """The samples that charts are drawn from."""
+
+    async def of(self, incident_id: str) -> list[Series]:
+        """Raises StoreUnavailable."""
+        ...
 
 
 class Postmortem:
-    """Writes into one folder."""
+    """Writes into one folder: the page, and its pictures beside it."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, samples: Charted, folder: Path) -> None:
         self._store = store
+        self._samples = samples
         self._folder = folder
 
     async def write(self, incident: Incident) -> str:
         """Write the post-mortem of an incident that is over; the path."""
+        events = await _timeline(self._store, incident.id)
+        effects = await self._store.effects(incident.id)
         facts = Facts(
             incident,
             await self._store.alerts(incident.id),
-            [e for e in await self._store.timeline(incident.id) if e.kind in SHOWN],
-            await self._store.effects(incident.id),
+            [e for e in events if e.kind in SHOWN],
+            effects,
             await self._store.runs(incident.id),
+            charts(await self._samples.of(incident.id), incident, events, effects),
         )
-        path = self._folder / f"{incident.created_at:%Y%m%d-%H%M%S}-{incident.id}.md"
-        await asyncio.to_thread(_write_once, path, render(facts))
+        name = f"{incident.created_at:%Y%m%d-%H%M%S}-{incident.id}"
+        pictures = [f"{name}-{position}.svg" for position, _ in enumerate(facts.charts, start=1)]
+        # The page last: whoever finds it finds what it shows.
+        for file, chart in zip(pictures, facts.charts, strict=True):
+            text = standalone(chart.picture)
+            await asyncio.to_thread(_write_once, self._folder / file, text)
+        path = self._folder / f"{name}.md"
+        await asyncio.to_thread(_write_once, path, render(facts, pictures))
         return str(path)
 
 
-def render(facts: Facts) -> str:
-    """The Markdown."""
+async def _timeline(store: Store, incident_id: str) -> list[TimelineEvent]:
+    """All of it: an investigation alone can have more facts than one page."""
+    events: list[TimelineEvent] = []
+    while page := await store.timeline(incident_id, events[-1].seq if events else 0):
+        events += page
+    return events
+
+
+def render(facts: Facts, pictures: Sequence[str] = ()) -> str:
+    """The Markdown; `pictures` are the files of the charts."""
     data: Mapping[str, object] = facts.incident.data
     template = _environment().get_template("postmortem.md")
     return template.render(
@@ -71,6 +102,9 @@ def render(facts: Facts) -> str:
         ending=ending(data),
         proven=data.get("resolution") == "proven",
         cost=sum(run.usage.cost_usd for run in facts.runs),
+        charts=facts.charts,
+        pictures=list(zip(facts.charts, pictures, strict=False)),
+        services=sorted({s for item in facts.alerts if (s := item.alert.labels.get("service"))}),
     )
 
 
@@ -95,6 +129,7 @@ def _environment() -> Environment:
     )
     environment.filters["line"] = line
     environment.filters["code"] = code
+    environment.filters["number"] = number
     return environment
 
 
@@ -112,7 +147,8 @@ def code(value: object, limit: int = 300) -> str:
 
 
 def _visible(value: object, limit: int) -> str:
-    text = " ".join(str(value).split())[:limit]
+    # Hidden before it is cut: half a secret is one, too.
+    text = " ".join(redaction.hide(str(value)).split())[:limit]
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 

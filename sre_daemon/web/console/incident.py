@@ -6,14 +6,13 @@ from typing import Any
 from aiohttp import web
 
 from sre_daemon.domain.approval import Approval, ApprovalState
-from sre_daemon.domain.effect import ConfigSet
 from sre_daemon.domain.event import Kind, TimelineEvent
 from sre_daemon.domain.incident import Incident
 from sre_daemon.domain.lifecycle import State
 from sre_daemon.domain.remediation import EffectRecord
+from sre_daemon.report.charts import charts
 from sre_daemon.report.postmortem import ending
 from sre_daemon.web import api
-from sre_daemon.web.console.charts import Chart, Mark, chart
 from sre_daemon.web.console.page import render
 from sre_daemon.web.console.view import BUSY, doing, last, mapping, tone
 from sre_daemon.web.front import FRONT, Front
@@ -61,7 +60,7 @@ async def incident(request: web.Request) -> web.Response:
         "verdict": last(events, Kind.VERDICT),
         "ending": last(events, Kind.STATE),
         "changed": any(record.settled_at for record in effects),
-        "charts": await _charts(front, item, events, effects),
+        "charts": charts(await front.samples.of(item.id), item, events, effects),
         "proof": _proof(item),
         "approval": _asked(await front.answers.of(item)),
         "audit": await front.audit.about(item.id),
@@ -136,33 +135,6 @@ def _proof(item: Incident) -> list[tuple[str, object, object]]:
     return [
         (query, before.get(query), after.get(query)) for query in dict.fromkeys([*before, *after])
     ]
-
-
-async def _charts(
-    front: Front, item: Incident, events: Sequence[TimelineEvent], effects: Sequence[EffectRecord]
-) -> list[Chart]:
-    marks = [Mark(item.created_at, "alert")]
-    changes = [record for record in effects if record.settled_at is not None]
-    marks += [
-        Mark(record.settled_at, _word(record))
-        for record in changes
-        if record.settled_at is not None
-    ]
-    over = [e for e in events if e.kind is Kind.STATE and e.data.get("to") == State.RESOLVED]
-    marks += [Mark(event.at, "resolved") for event in over[:1]]
-    changed = min((record.intended_at for record in changes if record.intended_at), default=None)
-    found = []
-    for series in await front.samples.of(item.id):
-        drawn = chart(series, marks, changed)
-        if drawn is not None:
-            found.append(drawn)
-    return found
-
-
-def _word(record: EffectRecord) -> str:
-    if record.direction == "rollback":
-        return "taken back"
-    return record.effect.key if isinstance(record.effect, ConfigSet) else record.effect.kind
 
 
 async def _related(front: Front, item: Incident) -> list[Incident]:

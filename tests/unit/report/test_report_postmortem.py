@@ -81,3 +81,8 @@ def test_every_report_has_summary_cause_timeline_and_action_items():
         assert "no investigation reached a conclusion" in sections["Root cause"]
         assert "- 02:03:04 it began" in sections["Timeline"]
         assert "- [ ] Find out how the cause got in" in sections["Action items"]
+
+
+def test_secret_is_in_no_post_mortem():
+    event = TimelineEvent("i1", AT, Kind.STATE, "login with password=hunter2hunter2 failed")
+    assert "hunter2hunter2" not in render(Facts(incident(), [], [event], [], []))

@@ -9,11 +9,22 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup, escape
 
+from sre_daemon.domain.effect import ConfigSet
+from sre_daemon.domain.event import Kind, TimelineEvent
+from sre_daemon.domain.incident import Incident
+from sre_daemon.domain.lifecycle import State
+from sre_daemon.domain.remediation import EffectRecord
 from sre_daemon.domain.series import Point, Series, take_apart
 from sre_daemon.text import line
 
 WIDTH, HEIGHT = 640, 180
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 36, 30
+STYLE = (
+    "svg{background:#fff}text{font:11px system-ui,sans-serif;fill:#555}.axis{stroke:#bbb}"
+    ".series{fill:none;stroke:#1a5fb4;stroke-width:2}.last{fill:#1a5fb4}"
+    ".limit{stroke:#9a6700;stroke-width:1.5;stroke-dasharray:6 4}"
+    ".mark{stroke:#777;stroke-dasharray:2 3}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class Chart:
     picture: Markup
     before: float | None
     after: float | None
+    lowest: float
+    highest: float
 
 
 def chart(series: Series, marks: Sequence[Mark], changed: datetime | None) -> Chart | None:
@@ -43,7 +56,36 @@ def chart(series: Series, marks: Sequence[Mark], changed: datetime | None) -> Ch
     earlier = [point.value for point in points if changed is not None and point.at <= changed]
     before = earlier[-1] if earlier else None
     picture = _Picture(points, series.condition).draw(marks, before)
-    return Chart(series.condition, picture, before, points[-1].value)
+    values = [point.value for point in points]
+    return Chart(series.condition, picture, before, values[-1], min(values), max(values))
+
+
+def charts(
+    kept: Sequence[Series],
+    incident: Incident,
+    events: Sequence[TimelineEvent],
+    effects: Sequence[EffectRecord],
+) -> list[Chart]:
+    """The charts of an incident, with its alert, its repair and its end in them."""
+    settled = [(r.settled_at, r) for r in effects if r.settled_at is not None]
+    marks = [Mark(incident.created_at, "alert"), *(Mark(at, _word(r)) for at, r in settled)]
+    over = [e for e in events if e.kind is Kind.STATE and e.data.get("to") == State.RESOLVED]
+    marks += [Mark(event.at, "resolved") for event in over[:1]]
+    changed = min((r.intended_at for _, r in settled if r.intended_at), default=None)
+    return [drawn for series in kept if (drawn := chart(series, marks, changed)) is not None]
+
+
+def standalone(picture: Markup) -> str:
+    """The picture as a file of its own, which no page gives its looks to."""
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+    head = str(picture).replace("<svg ", opening, 1)
+    return head.replace(">", f"><style>{STYLE}</style>", 1) + "\n"
+
+
+def _word(record: EffectRecord) -> str:
+    if record.direction == "rollback":
+        return "taken back"
+    return record.effect.key if isinstance(record.effect, ConfigSet) else record.effect.kind
 
 
 class _Picture:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sre_daemon.domain.series import Point, Series
-from sre_daemon.web.console.charts import HEIGHT, WIDTH, Mark, chart, number
+from sre_daemon.report.charts import HEIGHT, WIDTH, Mark, chart, number
 from tests.support.clock import START
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
