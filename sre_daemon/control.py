@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Control:
     engine: str
     model: str
     halt: Path
+    seen: dict[str, str] = field(default_factory=dict)
+    """The last look at the dependencies, for pages: a view must not cost one."""
 
     async def pause(self, reason: str, who: str) -> None:
         """From now on nothing is changed; investigations go on. Survives a restart."""
@@ -108,7 +110,7 @@ class Control:
             "model": self.model,
             "watchdog": await self.store.switch(WATCHDOG),
             "incidents": {str(state): count for state, count in totals.incidents.items()},
-            "dependencies": await self.ready(),
+            "dependencies": dict(self.seen) or await self.look(),
         }
 
     def _mode(self) -> str:
@@ -117,6 +119,13 @@ class Control:
         except PolicyFileError as failure:
             return f"nothing is changed: {failure.reason}"
         return "nothing is changed: no policy file" if policy is None else str(policy.mode)
+
+    async def look(self) -> Mapping[str, str]:
+        """Look at the dependencies, and keep what was seen."""
+        found = await self.ready()
+        self.seen.clear()
+        self.seen.update(found)
+        return found
 
     async def ready(self) -> Mapping[str, str]:
         """`ok` or what is wrong, for each dependency."""

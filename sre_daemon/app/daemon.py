@@ -28,6 +28,7 @@ from sre_daemon.tasks import Tasks, race
 log = structlog.get_logger(__name__)
 
 GAUGES_EVERY = 2.0
+LOOK_EVERY = 5.0
 
 
 class Daemon:
@@ -120,6 +121,7 @@ class Daemon:
         await record_start(base)
         start_anchor(base, people.notifier)
         base.tasks.spawn("gauges", _gauges(control, clock))
+        base.tasks.spawn("dependencies", _dependencies(control, clock))
         base.tasks.spawn("director", watch_director(base, director))
         conversation = conversation_for(base, director)
         slack = start_bot(base, people.slack, agent, conversation, worker, people.notifier)
@@ -135,6 +137,12 @@ async def _gauges(control: Control, clock: Clock) -> None:
         except StoreUnavailable as failure:
             log.error("gauges not refreshed", error=failure.reason)
         await clock.sleep(GAUGES_EVERY)
+
+
+async def _dependencies(control: Control, clock: Clock) -> None:
+    while True:
+        await control.look()
+        await clock.sleep(LOOK_EVERY)
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sre_daemon.app import Daemon
 from sre_daemon.errors import ConfigError, StoreError
 from sre_daemon.settings import Secrets, load
+from tests.support.endpoint import endpoint
 
 TOKEN = "webhook-token"
 BODY = (
@@ -166,3 +167,20 @@ async def test_a_watchdog_is_seen_and_no_incident(tmp_path):
         _, status = await get(http, "/api/v1/status")
         assert status["watchdog"] is not None
         assert (await get(http, "/api/v1/incidents"))[1]["incidents"] == []
+
+
+async def test_views_of_the_status_do_not_ask_the_dependencies(tmp_path):
+    async with endpoint() as prometheus:
+        file = settings(tmp_path)
+        known = file.prometheus.model_copy(update={"url": prometheus.url})
+        file = file.model_copy(update={"prometheus": known})
+        daemon = await Daemon.start(file, Secrets(webhook_token=TOKEN))
+        try:
+            async with aiohttp.ClientSession(daemon.url) as http:
+                for _ in range(30):
+                    _, status = await get(http, "/api/v1/status")
+                    assert status["dependencies"]["prometheus"] == "ok"
+            looks = [r for r in prometheus.requests if r.path == "/-/ready"]
+            assert 1 <= len(looks) <= 5
+        finally:
+            await daemon.stop()
