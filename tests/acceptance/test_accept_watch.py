@@ -152,7 +152,7 @@ async def notify(http, port, *alerts, token=TOKEN):
         "groupKey": alerts[0]["labels"]["alertname"],
         "alerts": [{"status": "firing", **alert} for alert in alerts],
     }
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": "Alertmanager/0.25.0"}
     url = f"http://127.0.0.1:{port}/webhook/alertmanager"
     async with http.post(url, json=body, headers=headers) as answer:
         return answer.status
