@@ -5,19 +5,23 @@ small for the traffic makes only the users fail, which is what a wrong DB_POOL_S
 """
 
 import argparse
+import asyncio
+import contextlib
 import os
 import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 from aiohttp import web
 from prometheus_client import Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from stack.journal import Journal
+from stack.journal import LEVELS, Journal
 from stack.pool import Pool, PoolExhausted
+from stack.spool import Spool
 
 SERVICE_OF = {"/api/users": "user-svc", "/api/orders": "payment-svc", "/api/stats": "auth-svc"}
 BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
@@ -33,6 +37,7 @@ DURATION = Histogram(
 )
 LOG: web.AppKey[Journal] = web.AppKey("log")
 POOL: web.AppKey[Pool] = web.AppKey("pool")
+SPOOL: web.AppKey[Spool] = web.AppKey("spool")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -44,9 +49,12 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     started = time.perf_counter()
     status = 500
+    log = request.app[LOG]
+    for name, value in request.headers.items():
+        log("DEBUG", f"{request.method} {request.path} header {name}: {value}")
     try:
         if random.random() < RANDOM_ERRORS:
-            request.app[LOG]("ERROR", f"Unexpected error in {request.path}: transient failure")
+            log("ERROR", f"Unexpected error in {request.path}: transient failure")
             return web.json_response({"error": "transient failure"}, status=500)
         response = await handler(request)
         status = response.status
@@ -55,6 +63,7 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         REQUESTS.labels(service, request.method, request.path, str(status)).inc()
         milliseconds = (time.perf_counter() - started) * 1000
         DURATION.labels(service, request.method, request.path).observe(milliseconds)
+        log("DEBUG", f"{request.method} {request.path} answered {status} in {milliseconds:.1f} ms")
 
 
 async def users(request: web.Request) -> web.Response:
@@ -71,11 +80,16 @@ async def users(request: web.Request) -> web.Response:
     except (asyncpg.PostgresError, OSError, TimeoutError) as failure:
         log("ERROR", f"Database error: {type(failure).__name__}: {failure}")
         return web.json_response({"error": "database error"}, status=500)
+    for row in found:
+        log("DEBUG", f"row {dict(row)}")
     return web.json_response({"users": [dict(row) for row in found]})
 
 
-async def orders(_: web.Request) -> web.Response:
-    """Made up."""
+async def orders(request: web.Request) -> web.Response:
+    """Made up, but without its receipt there is no order."""
+    if request.app[SPOOL].full:
+        request.app[LOG]("ERROR", "Order refused: its receipt cannot be written, no space left")
+        return web.json_response({"error": "no space left"}, status=500)
     made_up = [{"id": n, "total": round(random.uniform(5, 500), 2)} for n in range(10)]
     return web.json_response({"orders": made_up})
 
@@ -128,21 +142,37 @@ def number(log: Journal, name: str, default: str, kind: type[int] | type[float])
     return value
 
 
+def journal(service: str) -> Journal:
+    """The log at the level of LOG_LEVEL, or the end of the program."""
+    level = os.environ.get("LOG_LEVEL", "info")
+    if level.upper() not in LEVELS:
+        Journal(service)("ERROR", f"invalid configuration: LOG_LEVEL={level!r} is no level")
+        sys.exit(1)
+    return Journal(service, level.upper())
+
+
 def build() -> web.Application:
     """The application."""
     service = os.environ.get("SERVICE_NAME", "api-server")
-    log = Journal(service)
+    log = journal(service)
     size = int(number(log, "DB_POOL_SIZE", "20", int))
     pool = Pool(size, number(log, "DB_POOL_TIMEOUT", "5", float), service, log)
+    folder = Path(os.environ.get("SPOOL_DIR", "/tmp/api-server-spool"))  # noqa: S108 - of a demo
+    spool = Spool(folder, int(number(log, "SPOOL_KEEP_FILES", "20", int)), service, log)
     log("INFO", f"starting {service} with pool size {pool.size}, timeout {pool.timeout:g} s")
     app = web.Application(middlewares=[measure])
     app[LOG] = log
     app[POOL] = pool
+    app[SPOOL] = spool
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         await pool.open()
         log("INFO", "connected to the database")
+        writing = asyncio.ensure_future(spool.run())
         yield
+        writing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writing
         await pool.close()
 
     app.cleanup_ctx.append(lifetime)

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from stack import containers, kept
+from stack import containers, files, kept
 from stack.embedded import Stack
 from stack.faults import FAULTS, Fault
 from stack.screen import Screen
@@ -29,7 +29,7 @@ BASELINE_5XX = 2.0
 ALERTS = frozenset(
     {
         *("ApiDbPoolExhausted", "ApiDbRefused", "ApiDbSlow"),
-        *("ApiHighErrorRate", "ApiHighLatency", "ApiDown"),
+        *("ApiHighErrorRate", "ApiHighLatency", "ApiDown", "ApiDiskFilling", "ApiLogFlood"),
     }
 )
 
@@ -159,7 +159,13 @@ async def check(http: httpx.AsyncClient, stack: Shop, story: Story) -> list[str]
     problems = []
     if story.state not in {"resolved", "closed"} or not story.proven:
         problems.append(f"the incident ended '{story.state or 'nowhere'}', not resolved by a proof")
-    configured = stack.config().get("DB_POOL_SIZE", "")
+    config = stack.config()
+    problems += [
+        f"{key} in {stack.config_file} is {config.get(key)!r}, not {files.GOOD[key]!r}"
+        for key in ("SPOOL_KEEP_FILES", "LOG_LEVEL")
+        if config.get(key) != files.GOOD[key]
+    ]
+    configured = config.get("DB_POOL_SIZE", "")
     if not (configured.isdigit() and 5 <= int(configured) <= 100):
         problems.append(f"DB_POOL_SIZE in {stack.config_file} is {configured!r}, not 5 to 100")
     live = await _value(http, stack, 'db_pool_size{service="api-server"}')

@@ -85,7 +85,8 @@ class Stack(Shop):
 
     def _write_files(self) -> None:
         ports, local = self.ports, "127.0.0.1"
-        files.write_shop(self.root, {"DB_PORT": str(ports.postgres)})
+        folder = str(self.root / "spool")
+        files.write_shop(self.root, {"DB_PORT": str(ports.postgres), "SPOOL_DIR": folder})
         files.write_prometheus(
             self.root,
             str(files.CHECKOUT / "rules"),

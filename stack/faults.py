@@ -141,5 +141,19 @@ FAULTS: Mapping[str, Fault] = {
             False,
             _slow_database,
         ),
+        Fault(
+            "disk-filling",
+            "SPOOL_KEEP_FILES goes from 20 to 20000; the folder of receipts grows to its limit.",
+            "ApiDiskFilling",
+            True,
+            _deploy({"SPOOL_KEEP_FILES": "20000"}, "keep receipts for the audit"),
+        ),
+        Fault(
+            "log-flood",
+            "LOG_LEVEL goes from info to debug; each request writes several lines.",
+            "ApiLogFlood",
+            True,
+            _deploy({"LOG_LEVEL": "debug"}, "see what is going on"),
+        ),
     )
 }

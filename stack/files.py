@@ -15,6 +15,8 @@ CHECKOUT = HERE.parent
 # What the process of the API server is besides, in its metrics.
 SPOKEN_FOR = ("user-svc", "payment-svc", "auth-svc")
 SERVICES = ("api-server", "postgres", "traffic-generator", "prometheus")
+# What faults change in it, and what a person puts back.
+CHANGED = ("DB_POOL_SIZE", "DB_POOL_TIMEOUT", "SPOOL_KEEP_FILES", "LOG_LEVEL")
 GOOD = {
     "DB_POOL_SIZE": "20",
     "DB_POOL_TIMEOUT": "2",
@@ -23,6 +25,9 @@ GOOD = {
     "DB_USER": postgres.USER,
     "DB_PASSWORD": postgres.PASSWORD,
     "SERVICE_NAME": "api-server",
+    "SPOOL_DIR": "/tmp/spool",  # noqa: S108 - of a container, which has no other folder to write to
+    "SPOOL_KEEP_FILES": "20",
+    "LOG_LEVEL": "info",
 }
 
 

@@ -110,7 +110,7 @@ class Shop(ABC):
     async def heal(self) -> None:
         """Back to the good configuration, as a person would."""
         await self.let_go()
-        good = {key: files.GOOD[key] for key in ("DB_POOL_SIZE", "DB_POOL_TIMEOUT")}
+        good = {key: files.GOOD[key] for key in files.CHANGED}
         await self.deploy(good, "release", "roll back")
 
     async def let_go(self) -> None:

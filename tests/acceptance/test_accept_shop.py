@@ -22,7 +22,7 @@ ERRORS = 'sum by (service) (rate(http_requests_total{status=~"5.."}[10s]))'
 ALL = "sum by (service) (rate(http_requests_total[10s]))"
 RUNBOOKS = (
     *("api-db-pool-exhausted", "api-db-refused", "api-db-slow"),
-    *("api-high-error-rate", "api-high-latency", "api-down"),
+    *("api-high-error-rate", "api-high-latency", "api-down", "api-disk-filling", "api-log-flood"),
 )
 P99 = "histogram_quantile(0.99, sum by (service, le) (rate(http_request_duration_milliseconds_bucket[10s])))"
 

@@ -26,6 +26,10 @@ CAUSES = {
     "password-rotated": "password-rotated",
     "bad-value": "bad-value",
 }
+OTHERS = {
+    "disk-filling": ("api-disk-filling", "kept-too-long"),
+    "log-flood": ("api-log-flood", "level-debug"),
+}
 # Pages whose first look is the same: which of their alerts fires first is chance.
 SAME = [
     name for name in BOOKS if BOOKS[name].front.investigate == BOOKS[EXHAUSTED].front.investigate
@@ -56,7 +60,7 @@ def holding(fault, name):
 
 
 def test_every_fault_has_its_cause_and_its_recording():
-    assert set(CAUSES) == set(FAULTS)
+    assert set(CAUSES) | set(OTHERS) == set(FAULTS)
     assert {file.stem for file in RECORDED.glob("*.json")} == set(FAULTS)
 
 
@@ -72,6 +76,14 @@ def test_only_what_configuration_cures_is_proposed(fault):
     (finding,) = [item for item in book.front.findings if item.id == CAUSES[fault]]
     proposed = evaluate(finding, outcomes(fault, book)).proposed
     assert bool(proposed) is FAULTS[fault].repairable
+
+
+@pytest.mark.parametrize("fault", OTHERS)
+def test_other_faults_have_their_own_page_and_finding(fault):
+    name, finding = OTHERS[fault]
+    assert holding(fault, name) == [finding]
+    (found,) = [item for item in BOOKS[name].front.findings if item.id == finding]
+    assert evaluate(found, outcomes(fault, BOOKS[name])).proposed
 
 
 def test_a_password_is_refused_to_a_server_that_starts():

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from stack.demo import check
+from stack.files import GOOD
 
 WELL = {
     'db_pool_size{service="api-server"}': "20",
@@ -13,7 +14,7 @@ WELL = {
 }
 
 
-async def problems(*, said=("closed", True), configured="20", values=WELL, firing=()):
+async def problems(*, said=("closed", True), configured="20", values=WELL, firing=(), other=None):
     def answer(request):
         if request.url.path == "/api/v1/alerts":
             alerts = [{"labels": {"alertname": name}, "state": state} for name, state in firing]
@@ -25,7 +26,7 @@ async def problems(*, said=("closed", True), configured="20", values=WELL, firin
     stack = SimpleNamespace(
         prometheus="http://prometheus",
         config_file="api-server.env",
-        config=lambda: {"DB_POOL_SIZE": configured},
+        config=lambda: GOOD | {"DB_POOL_SIZE": configured} | (other or {}),
     )
     story = SimpleNamespace(state=said[0], proven=said[1])
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
@@ -49,6 +50,9 @@ async def test_a_shop_that_is_well_has_no_problems():
         ({"values": {}}, "running pool has None"),
         ({"values": dict([next(iter(WELL.items()))])}, "None errors per second"),
         ({"values": dict.fromkeys(WELL, "20")}, "20.0 errors per second"),
+        ({"other": {"LOG_LEVEL": "debug"}}, "LOG_LEVEL in api-server.env is 'debug', not 'info'"),
+        ({"other": {"SPOOL_KEEP_FILES": "20000"}}, "SPOOL_KEEP_FILES in api-server.env is '20000'"),
+        ({"firing": [("ApiLogFlood", "firing")]}, "still firing: ApiLogFlood"),
         ({"firing": [("ApiHighErrorRate", "firing")]}, "still firing: ApiHighErrorRate"),
     ],
 )

@@ -19,7 +19,9 @@ def test_a_service_has_one_or_two_errors_in_ten_seconds_on_a_good_day():
     assert 0.1 <= RATE / len(ENDPOINTS) * RANDOM_ERRORS <= 0.2
 
 
-@pytest.mark.parametrize("key", ["DB_POOL_SIZE", "DB_POOL_TIMEOUT"])
+@pytest.mark.parametrize(
+    "key", ["DB_POOL_SIZE", "DB_POOL_TIMEOUT", "SPOOL_KEEP_FILES", "LOG_LEVEL"]
+)
 def test_pool_settings_come_from_the_environment_file_and_are_checked(tmp_path, key):
     file = tmp_path / "api-server.env"
     file.write_text(f"{key}=many\n")
