@@ -147,7 +147,7 @@ def load_people(settings: Settings, secrets: Secrets) -> dict[str, Person]:
     """
     found: dict[str, Person] = {}
     if secrets.api_token is not None:
-        found[secrets.api_token.get_secret_value()] = Person("api token", Role.ADMIN)
+        found[secrets.api_token.get_secret_value()] = Person("api admin", Role.ADMIN)
     taken = {*found, *load_senders(settings, secrets)}
     for known in settings.people:
         token = documents.read(known.token_file).strip()

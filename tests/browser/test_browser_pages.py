@@ -131,7 +131,7 @@ async def test_without_the_script_everything_is_there(browser, console):
         await page.click("summary:has-text('Pause the daemon')")
         await page.fill("#pause-reason", "release")
         await page.click("button:has-text('Pause')")
-        assert console.control.paused == "api token: release"
+        assert console.control.paused == "api admin: release"
         assert "Paused." in await page.inner_text("#paused")
         await keep(page, "incidents-paused")
 

@@ -82,7 +82,7 @@ async def test_unknown_incident_is_1(tmp_path, name):
 async def test_pause_and_resume_carry_the_reason(tmp_path):
     async with front_door(tmp_path) as door:
         assert (await command(door, "pause", "--reason", "release"))[0] == 0
-        assert door.control.paused == "api token: release"
+        assert door.control.paused == "api admin: release"
         assert await command(door, "resume", "--reason", "done", "--json") == (
             0,
             '{\n  "paused": false\n}\n',

@@ -107,7 +107,7 @@ async def test_an_edit_counts_when_somebody_reloads(tmp_path):
     start, first, again = await audited(tmp_path)
     assert (start.who, start.data["digest"]) == ("daemon", digest(POLICY))
     assert (first.who, first.data) == (
-        "api token",
+        "api admin",
         {"before": digest(POLICY), "digest": digest(edited)},
     )
     assert again.data["before"] == again.data["digest"]

@@ -178,7 +178,7 @@ async def test_pause_needs_a_reason(tmp_path):
             f"{door.url}/api/v1/pause", json={"reason": "release"}, headers=BEARER
         ) as answer:
             assert answer.status == 200
-        assert door.control.paused == "api token: release"
+        assert door.control.paused == "api admin: release"
 
 
 async def test_unknown_things_are_404_in_one_shape(tmp_path):

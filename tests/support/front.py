@@ -210,7 +210,7 @@ async def front_door(
     **receiver,
 ) -> AsyncIterator[Door]:
     """Serve on a free port; `people` and `senders` by token are known besides the usual ones."""
-    known = {api_token: Person("api token", Role.ADMIN)} if api_token else {}
+    known = {api_token: Person("api admin", Role.ADMIN)} if api_token else {}
     known_senders = {webhook_token: Sender("default", "id")} if webhook_token else {}
     database = database or SqliteDatabase(folder / "front.sqlite3")
     store = SqlStore(database)

@@ -3,6 +3,7 @@
 import pytest
 
 from sre_daemon.domain.person import Person, Role
+from sre_daemon.domain.redaction import hide
 from sre_daemon.errors import ConfigError
 from sre_daemon.settings import load, load_people, load_secrets
 
@@ -29,7 +30,7 @@ def test_everybody_is_known_by_a_token(tmp_path):
 
 def test_the_api_token_is_an_administrator_s(tmp_path):
     found = people(tmp_path, [PAUL], environ={"SRE_DAEMON_API_TOKEN": "shared"})
-    assert found["shared"] == Person("api token", Role.ADMIN)
+    assert found["shared"] == Person("api admin", Role.ADMIN)
     assert len(found) == 2
 
 
@@ -61,3 +62,8 @@ def test_a_token_that_cannot_be_somebody_s_own_is_refused(tmp_path, tokens, envi
 def test_what_cannot_be_a_person_is_refused_with_its_line(tmp_path, entry):
     with pytest.raises(ConfigError, match=r"sre-daemon\.yaml:\d+: "):
         people(tmp_path, [PAUL, entry])
+
+
+def test_name_of_the_tokens_holder_is_not_taken_for_a_secret(tmp_path):
+    person = people(tmp_path, [], environ={"SRE_DAEMON_API_TOKEN": "shared"})["shared"]
+    assert hide(f"{person.name}: release") == f"{person.name}: release"
