@@ -34,7 +34,7 @@ def main() -> int:
             sys.stdout.write(f"there is no fault {arguments.fault!r}; there are:\n")
         for fault in faults.FAULTS.values():
             ends = "repaired" if fault.repairable else "handed to a person (exit 1)"
-            sys.stdout.write(f"{fault.name:<14}{fault.description} Ends: {ends}.\n")
+            sys.stdout.write(f"{fault.name:<17}{fault.description} Ends: {ends}.\n")
         return 0 if arguments.fault == "help" else 2
     local = arguments.images == "local"
     return asyncio.run(
