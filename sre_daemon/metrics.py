@@ -1,6 +1,7 @@
 """Every metric of the daemon, in one class. No label takes a value from an alert.
 
-All label values are created at start, so that a rate over a counter is right from the first event.
+All label values are created at start, so that a rate over a counter is right from the first event;
+moves and verdicts have too many combinations for that, and their first event shows as a new series.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from sre_daemon import __version__
 from sre_daemon.domain.alert import Severity
+from sre_daemon.domain.effect import KINDS
 from sre_daemon.domain.lifecycle import INCIDENT, State
 from sre_daemon.domain.run import RunOutcome
 from sre_daemon.domain.spending import Window
@@ -282,10 +284,7 @@ class Metrics:
         self.effects = self._counter(
             "effects_total",
             "Effects by outcome.",
-            effect=(
-                *("config.set", "service.restart", "service.redeploy"),
-                *("postmortem.write", "mcp.call"),
-            ),
+            effect=KINDS,
             outcome=("intended", "applied", "not_applied", "failed", "refused"),
         )
         self.gate_answers = self._counter(

@@ -28,6 +28,7 @@ from sre_daemon.pipeline.surroundings import Surroundings
 from sre_daemon.settings.agent import AgentSettings
 from sre_daemon.settings.attached import reading
 from sre_daemon.settings.integrations import integrations
+from sre_daemon.settings.traces import TraceSettings
 from sre_daemon.store.ledger import Ledger
 from sre_daemon.store.sessions import Sessions
 from sre_daemon.toolclient import ToolSession, open_session
@@ -158,6 +159,11 @@ def budget_rules(settings: AgentSettings) -> BudgetRules:
     )
 
 
+def _collector(traces: TraceSettings) -> str:
+    """Where the command line sends its own telemetry; nowhere unless that was asked for."""
+    return str(traces.endpoint).rstrip("/") if traces.command_line else ""
+
+
 def _models(base: Base) -> Models | None:
     settings = base.settings.agent
     key = base.secrets.anthropic_api_key
@@ -174,6 +180,7 @@ def _models(base: Base) -> Models | None:
         bounds=bounds_for(settings),
         prices={name: Price(it.read, it.written) for name, it in settings.prices.items()},
         attached=(*reading(base.settings.tools), *more),
+        collector=_collector(base.settings.traces),
     )
     server = tool_server("investigate", base.tools)
     sessions = Sessions(base.database)

@@ -23,6 +23,7 @@ from sre_daemon.pipeline import evidence
 from sre_daemon.toolclient import ToolServer
 from tests.support import good_agent, tool_server
 from tests.support.claude_runs import KEY, investigator, run_claude
+from tests.support.collector import collecting
 from tests.support.investigations import Recorder, make_request, stand_in
 from tests.support.messages_api import Status, Trouble, serve, text, use
 from tests.support.processes import belonging_to
@@ -282,3 +283,27 @@ async def test_only_two_runs_start_at_once(tmp_path):
         ended = await waiting
     assert most == 2
     assert all(isinstance(item, AgentTimeout) for item in ended)
+
+
+async def test_telemetry_of_the_command_line_goes_to_the_collector_that_was_named(tmp_path):
+    def asks_once(body):
+        asked = any(message["role"] == "assistant" for message in body["messages"])
+        return Trouble.HANG if asked else [use("mcp__sre__get_logs", service="api-server")]
+
+    async with collecting() as collector, serve(asks_once) as api:
+        claude = investigator(tmp_path, api.url, collector=collector.url)
+        asking = asyncio.create_task(claude.investigate(make_request(HOSTILE), Recorder()))
+        async with asyncio.timeout(30):
+            while True:
+                if "claude_code.token.usage" in collector.metrics and collector.logs:
+                    break
+                await asyncio.sleep(0.05)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert "/etc/passwd" not in "".join(collector.logs)
+
+
+def test_without_being_asked_the_command_line_tells_nobody(good):
+    told = [name for process in good.processes for name in process.environment]
+    assert not any(name.startswith("OTEL_") or "TELEMETRY" in name for name in told)

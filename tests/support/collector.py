@@ -1,4 +1,4 @@
-"""A collector that takes OTLP over HTTP and keeps the spans it was sent."""
+"""A collector that takes OTLP over HTTP: spans as protobuf, metrics and logs as JSON; it keeps what it was sent."""
 
 from contextlib import asynccontextmanager
 
@@ -7,11 +7,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Collector:
-    """`spans` by name, as OTLP messages; `failing` makes it answer 503."""
+    """`spans` as OTLP messages, `metrics` by name, `logs` as text; `failing` makes it answer 503."""
 
     def __init__(self):
         self.url = ""
         self.spans = []
+        self.metrics = set()
+        self.logs = []
         self.resource = {}
         self.failing = False
 
@@ -25,6 +27,18 @@ class Collector:
             for scope in resource.scope_spans:
                 self.spans.extend(scope.spans)
         return web.Response(content_type="application/x-protobuf")
+
+    async def take_metrics(self, request):
+        """One export in OTLP's JSON."""
+        for resource in (await request.json())["resourceMetrics"]:
+            for scope in resource["scopeMetrics"]:
+                self.metrics.update(metric["name"] for metric in scope["metrics"])
+        return web.json_response({})
+
+    async def take_logs(self, request):
+        """One export in OTLP's JSON."""
+        self.logs.append(await request.text())
+        return web.json_response({})
 
     def named(self, name):
         """The spans of this name."""
@@ -42,6 +56,8 @@ async def collecting():
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector.take)
+    app.router.add_post("/v1/metrics", collector.take_metrics)
+    app.router.add_post("/v1/logs", collector.take_logs)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -182,6 +182,7 @@ def test_durations_are_written_as_prometheus_does(tmp_path, text, duration):
         "agent: {engine: gpt}",
         "worker: {concurrency: 0}",
         "alertmanagers: http://h",
+        "traces: {command_line: true}",
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_line(tmp_path, line):

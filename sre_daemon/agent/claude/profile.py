@@ -29,6 +29,16 @@ ENVIRONMENT: Mapping[str, str] = {
     "ENABLE_TOOL_SEARCH": "false",
     "DISABLE_AUTOUPDATER": "1",
 }
+# Sent often, because a run's process ends with the run.
+TELEMETRY: Mapping[str, str] = {
+    "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+    "OTEL_METRICS_EXPORTER": "otlp",
+    "OTEL_LOGS_EXPORTER": "otlp",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+    "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+    "OTEL_LOGS_EXPORT_INTERVAL": "1000",
+}
+COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
 # The SDK sets these for its command line.
 SDK_VARIABLES = (
     "CLAUDE_CODE_ENTRYPOINT",
@@ -40,7 +50,8 @@ SDK_VARIABLES = (
 @dataclass(frozen=True, slots=True)
 class ClaudeProfile:
     """What the operator chooses; `folder` takes the private folders of the runs. `attached` names
-    the reading tools of other people's servers, which our tool server passes on."""
+    the reading tools of other people's servers, which our tool server passes on; `collector` is
+    where the command line sends its own telemetry, nowhere by default."""
 
     model: str
     folder: Path
@@ -51,6 +62,7 @@ class ClaudeProfile:
     silence_seconds: float = SILENCE_SECONDS
     retries: int = 3
     attached: tuple[str, ...] = ()
+    collector: str = ""
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -71,6 +83,7 @@ class ClaudeProfile:
         """The variables of the command line; it keeps no others."""
         return {
             **ENVIRONMENT,
+            **({**TELEMETRY, COLLECTOR: self.collector} if self.collector else {}),
             "CLAUDE_CODE_MAX_RETRIES": str(self.retries),
             "ANTHROPIC_API_KEY": self.api_key,
             **({"ANTHROPIC_BASE_URL": self.base_url} if self.base_url else {}),
@@ -85,4 +98,4 @@ class ClaudeProfile:
         """The names of everything that `environment` may set, and the SDK."""
         own = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "HOME", "CLAUDE_CONFIG_DIR")
         folders = ("TMPDIR", "CLAUDE_CODE_TMPDIR", "CLAUDE_CODE_MAX_RETRIES")
-        return (*ENVIRONMENT, *SDK_VARIABLES, *own, *folders)
+        return (*ENVIRONMENT, *TELEMETRY, COLLECTOR, *SDK_VARIABLES, *own, *folders)
