@@ -1,6 +1,7 @@
 """`check`: every mistake in settings, policy, guardrails and runbooks, without reading secrets."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from sre_daemon.errors import ConfigError
 from sre_daemon.notify.routing import routes_for
 from sre_daemon.policy import file as policy_file
 from sre_daemon.policy.allow import AllowConfigSet, AllowService
+from sre_daemon.policy.lint import lint
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -96,7 +98,8 @@ def _settings(path: Path, findings: Findings) -> None:
     _people(path, loaded, findings)
     _runtime(path, loaded.runtime, findings)
     if policy is not None:
-        _together(policy, guardrails, loaded.services, findings)
+        in_vain = _in_vain(policy, guardrails, loaded.services)
+        findings.warnings += [f"{loaded.policy}:{line}: {text}" for line, text in in_vain]
 
 
 def _people(path: Path, loaded: settings.Settings, findings: Findings) -> None:
@@ -123,29 +126,25 @@ def _runtime(path: Path, runtime: settings.RuntimeSettings, findings: Findings) 
         findings.warnings.append(f"{path}: runtime.pinned is empty, so any Compose file is used")
 
 
-def _together(
-    policy: policy_file.Policy,
-    guardrails: Guardrails | None,
-    services: tuple[str, ...],
-    findings: Findings,
-) -> None:
-    """What a policy allows in vain, because the tool server will refuse it."""
-    for rule in policy.policies:
-        for allow in rule.allow:
+def _in_vain(
+    policy: policy_file.Policy, guardrails: Guardrails | None, services: tuple[str, ...]
+) -> Iterator[tuple[int, str]]:
+    """What a policy allows although the tool server will refuse it, each with its line."""
+    for number, rule in enumerate(policy.policies):
+        for position, allow in enumerate(rule.allow):
+            line = policy.lines.of("policies", number, "allow", position)
             if isinstance(allow, AllowService) and allow.service not in services:
-                findings.warnings.append(
-                    f"{rule.name}: allows {allow.effect} of {allow.service}, which is not one of "
-                    "the settings' services: it is always refused"
+                what = (
+                    f"{allow.effect} of {allow.service}, which is not one of the settings' services"
                 )
+                yield line, f"{rule.name}: allows {what}: it is always refused"
             if (
                 isinstance(allow, AllowConfigSet)
                 and guardrails is not None
                 and allow.key not in guardrails.files.get(allow.path, {})
             ):
-                findings.warnings.append(
-                    f"{rule.name}: allows {allow.key} in {allow.path}, which the guardrails do "
-                    "not list: it is always refused"
-                )
+                what = f"{allow.key} in {allow.path}, which the guardrails do not list"
+                yield line, f"{rule.name}: allows {what}: it is always refused"
 
 
 def _policy(path: Path, findings: Findings) -> policy_file.Policy | None:
@@ -155,7 +154,7 @@ def _policy(path: Path, findings: Findings) -> policy_file.Policy | None:
         findings.wrong(failure)
         return None
     findings.checked.append(f"{path}: {len(loaded.policies)} policies, mode {loaded.mode}")
-    findings.warnings += [f"{path}: {warning}" for warning in policy_file.lint(loaded)]
+    findings.warnings += [f"{path}:{warned.line}: {warned.text}" for warned in lint(loaded)]
     return loaded
 
 

@@ -15,8 +15,9 @@ from sre_daemon.policy import autonomy, limits
 from sre_daemon.policy.allow import AllowCall, AllowConfigSet, AllowPostmortem, AllowService
 from sre_daemon.policy.cases import Begun, Case, CaseFile, Expected, Found, Opened, State
 from sre_daemon.policy.decide import decide
-from sre_daemon.policy.file import lint, parse
+from sre_daemon.policy.file import parse
 from sre_daemon.policy.intervals import Interval, NamedIntervals, Times
+from sre_daemon.policy.lint import lint
 from sre_daemon.policy.model import (
     Concurrent,
     Demotion,
