@@ -30,7 +30,7 @@ class AuditKind(StrEnum):
     HANDS = "hands"  # a person took an incident over, or gave it back
     PAUSE = "pause"  # paused, resumed
     RELOAD = "reload"  # the policy file was read again
-    LOGIN = "login"  # of a person, into the console
+    LOGIN = "login"  # of a person, into the console; those that failed, too
     START = "start"  # the daemon started
 
 

@@ -224,6 +224,24 @@ async def test_hang_up_puts_the_policy_in_force_or_says_why_not(tmp_path):
                 pass
 
 
+async def test_signal_pauses_and_a_restart_does_not_resume(tmp_path):
+    async def paused(url):
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return (await http.get(f"{url}/api/v1/status")).json()["paused"]
+
+    async with serving(tmp_path) as (child, url):
+        assert not await paused(url)
+        child.send_signal(signal.SIGUSR1)
+        async with asyncio.timeout(20):
+            while True:
+                if await paused(url):
+                    break
+                await asyncio.sleep(0.05)
+    # It was killed.
+    async with serving(tmp_path) as (_, url):
+        assert "SIGUSR1" in str(await paused(url))
+
+
 async def test_address_in_use_is_a_configuration_error(tmp_path):
     async with serving(tmp_path) as (_, url):
         other = tmp_path / "other"

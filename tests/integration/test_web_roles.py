@@ -96,3 +96,16 @@ async def test_a_refusal_says_what_is_missing_and_no_token(tmp_path):
         _, answer = await post(door, "resume", "viewer-token-0123456789")
         assert answer["error"]["message"] == "vera is viewer, and this needs admin"
         assert "token-0123456789" not in json.dumps(answer)
+
+
+async def test_who_comes_in_and_who_does_not_is_in_the_audit_log(tmp_path):
+    async with front_door(tmp_path, people=TOKENS) as door:
+        async with door.http.post(f"{door.url}/login", data={"token": "guess"}) as answer:
+            assert answer.status == 401
+        await session(door, "viewer-token-0123456789")
+        lines = await door.front.audit.page()
+    assert [(line.entry.who, line.entry.summary) for line in lines] == [
+        ("nobody", "a login failed"),
+        ("vera", "logged in"),
+    ]
+    assert "guess" not in str(lines)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from sre_daemon.web.console import answers, incident, incidents, policy, runbooks, session, switch
 from sre_daemon.web.console.view import FILTERS, finalize
+from sre_daemon.web.front import FRONT
 
 HERE = Path(__file__).parents[1]
 
@@ -31,7 +32,7 @@ def add(app: web.Application) -> None:
             *answers.routes(),
             *policy.routes(),
             *runbooks.routes(),
-            *session.routes(),
+            *session.Entrance(app[FRONT]).routes(),
             *switch.routes(),
             web.static("/static", HERE / "static"),
         ]
