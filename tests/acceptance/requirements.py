@@ -458,6 +458,10 @@ ROWS: Mapping[int, Row] = {
         "integration/test_gate_answers.py::test_policy_counts_as_it_is_now",
         "integration/test_gate_answers.py::test_guardrails_hold_whatever_the_policy_says",
     ),
+    87: row(
+        "The system prompt gives a method, not a script.",
+        "unit/agent/test_agent_prompt.py::test_system_prompt_is_a_method_and_knows_no_tool_and_no_system",
+    ),
     90: row(
         "The agent puts metrics, logs, alerts and configuration together.",
         "acceptance/test_accept_claude.py::test_claude_finds_repairs_and_proves",
@@ -491,11 +495,24 @@ ROWS: Mapping[int, Row] = {
         "Progress, texts and tool names, streams while the agent works.",
         "integration/test_agent_claude.py::test_every_step_is_reported_as_it_happens",
     ),
+    97: row(
+        "Errors of a run are shown.",
+        "integration/test_pipeline_investigate.py::test_failed_model_brings_a_person_and_the_run_is_recorded",
+        "integration/test_agent_faults.py::test_every_failure_has_its_word_and_a_bounded_time",
+    ),
     98: row(
         "The agent can use the listed tools only.",
         "integration/test_agent_claude.py::test_model_is_offered_the_reading_tools_and_nothing_else",
         "integration/test_agent_claude.py::test_model_that_tries_to_write_reaches_no_tool",
         "acceptance/test_accept_claude.py::test_claude_finds_repairs_and_proves",
+    ),
+    99: row(
+        "The model can be chosen.",
+        "integration/test_agent_bounds_claude.py::test_model_of_the_settings_is_asked_and_bounded_by_our_price",
+    ),
+    100: row(
+        "The agent finds the tools of an integration by itself once its keys are there.",
+        "integration/test_agent_people.py::test_an_investigation_reads_pagerduty_and_is_offered_no_writing_tool",
     ),
     105: row(
         "PagerDuty's incidents are listed by status, open ones by default, and by service.",
@@ -668,12 +685,8 @@ ROWS: Mapping[int, Row] = {
 
 # Rows that no test shows yet, and what is to be shown.
 OPEN: Mapping[int, str] = {
-    87: "the system prompt gives a method, not a script",
     88: "on a healthy stack the agent reports that all is well",
     89: "from a vague report it finds DB_POOL_SIZE=1",
-    97: "errors of a run are shown",
-    99: "the model can be chosen",
-    100: "the agent finds new tools by itself when they are allowed",
     101: "skills are Markdown with name, description, triggers and workflow",
     102: "a skill is triggered by connections, `too many connections` or latency",
     103: "skills are handed to the agent by configuration",

@@ -81,10 +81,11 @@ async def test_budget_without_an_answer_is_a_limit(tmp_path):
     assert "money" in run.failure.reason
 
 
-async def test_model_without_a_known_price_is_bounded_by_ours(tmp_path):
+async def test_model_of_the_settings_is_asked_and_bounded_by_our_price(tmp_path):
     """The command line would take it for another model, and count other dollars."""
     run = await run_claude(tmp_path, good_agent.good, model="house-model-1")
     assert run.failure is None
+    assert {body["model"] for body in run.requests} == {"house-model-1"}
     sent = json.dumps(run.requests)
     assert "USD budget" not in sent
     usage = run.report.usage

@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from sre_daemon.agent import prompt
 from sre_daemon.agent.base import FollowUp, Request
 from sre_daemon.agent.text import Fence
+from sre_daemon.agent.tools import READ_TOOLS
 from sre_daemon.domain.alert import Alert, AlertStatus
 
 MARKER = "00112233445566778899aabbccddeeff"
@@ -79,3 +81,13 @@ def test_question_and_facts_of_a_follow_up_stay_inside_the_fence(asked, fact):
     plain = prompt.follow_up(FollowUp("r1", "x", facts={"t": "x"}), Fence(MARKER))
     hostile = prompt.follow_up(FollowUp("r1", asked, facts={fact: asked}), Fence(MARKER))
     assert outside(hostile) == outside(plain)
+
+
+def test_system_prompt_is_a_method_and_knows_no_tool_and_no_system():
+    text = prompt.SYSTEM.read_text()
+    assert "There is no script to follow" in text
+    config = Path(__file__).parents[3] / "stack" / "guardrails.yaml"
+    keys = re.findall(r"^ {4}([A-Z_]+):", config.read_text(), re.MULTILINE)
+    assert len(keys) > 1
+    for word in (*READ_TOOLS, *keys, "api-server", "promql", "db_connections"):
+        assert word not in text, word
