@@ -89,7 +89,12 @@ async def test_names_of_runbooks_are_completed(config):
         ]
         ref = ResourceTemplateReference(uri="runbook://{name}")
         answer = await client.complete(ref, {"name": "name", "value": "api-db"})
-        assert answer.completion.values == ["api-db-pool-exhausted"]
+        pages = [path.read_text() for path in (REPOSITORY / "stack/runbooks").glob("*.md")]
+        names = {line[6:] for page in pages for line in page.splitlines() if line[:6] == "name: "}
+        beginning = sorted(name for name in names if name.startswith("api-db"))
+        assert "api-db-pool-exhausted" in beginning
+        assert set(beginning) < names
+        assert answer.completion.values == beginning
 
 
 async def test_prompts_are_filled_in_and_name_existing_tools(config):
