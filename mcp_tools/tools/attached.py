@@ -12,6 +12,7 @@ from typing import Any
 
 from mcp_tools.clients.attached import Attached
 from mcp_tools.effects import McpCall
+from mcp_tools.effects.form import canonical
 from mcp_tools.errors import ToolError
 from mcp_tools.spec import Output, Phase, clean, clip, visible_json
 from mcp_tools.tools.context import Context, shielded
@@ -120,11 +121,6 @@ async def call(context: Context, foreign: Foreign, arguments: dict[str, Any]) ->
     async with context.writing, shielded():
         await context.guard.ask(foreign.name, [effect])
         return await _passed_on(foreign, json.loads(text))
-
-
-def canonical(arguments: Mapping[str, Any]) -> str:
-    """Arguments as the text that the policy judges and the gate compares."""
-    return json.dumps(arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 async def _passed_on(foreign: Foreign, arguments: dict[str, Any]) -> AttachedOutput:

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from mcp_tools.clients.confluence import Confluence, Json
 from mcp_tools.effects import ConfluenceCreate
+from mcp_tools.effects.form import canonical
 from mcp_tools.errors import ToolError
 from mcp_tools.redaction import hide
 from mcp_tools.spec import Input, Output, Part, Phase, ToolSpec, clean, clip, fit
@@ -122,11 +123,6 @@ async def create(context: Context, arguments: CreateInput) -> CreateOutput:
     return CreateOutput(
         created=created, id=str(page.get("id", "")), title=shown, url=client.link(page), key=key
     )
-
-
-def canonical(sections: Json) -> str:
-    """The sections as the text that the policy judges and the gate compares."""
-    return json.dumps(sections, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 async def _incident_url(context: Context, incident: str | None) -> str:

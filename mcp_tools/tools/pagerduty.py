@@ -1,6 +1,5 @@
 """The four tools of PagerDuty, registered when there is a key. The writing ones are effects."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -8,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from mcp_tools.clients.pagerduty import EVERY, OPEN, Json, PagerDuty
 from mcp_tools.effects import PagerDutyCreate, PagerDutyUpdate
+from mcp_tools.effects.form import mark
 from mcp_tools.errors import ToolError
 from mcp_tools.redaction import hide
 from mcp_tools.spec import Input, Output, Part, Phase, ToolSpec, clean, clip, fit
@@ -120,8 +120,7 @@ async def create(context: Context, arguments: CreateInput) -> CreateOutput:
 
 def default_key(service: str, title: str) -> str:
     """The same problem of the same service has the same key."""
-    words = " ".join(title.casefold().split())
-    return "sre-" + hashlib.sha256(f"{service}\n{words}".encode()).hexdigest()[:32]
+    return mark(service, " ".join(title.casefold().split()))
 
 
 def _wire(effect: PagerDutyCreate) -> Json:

@@ -4,12 +4,12 @@ Whatever the texts are, the page is valid: they are escaped, and characters that
 are made visible.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from html import escape, unescape
 from typing import Any
 
+from mcp_tools.effects.form import mark
 from mcp_tools.redaction import hide
 from mcp_tools.spec import clean
 
@@ -28,7 +28,7 @@ UNFIT = re.compile("[\ufffe\uffff]")
 
 def key_of(space: str, title: str, body: str) -> str:
     """The name of exactly this page, written at its end: by it we know it as ours."""
-    return "sre-" + hashlib.sha256(f"{space}\n{title}\n{body}".encode()).hexdigest()[:32]
+    return mark(space, title, body)
 
 
 def storage(sections: Mapping[str, Any], key: str, incident_url: str) -> str:

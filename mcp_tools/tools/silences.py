@@ -1,7 +1,5 @@
 """create_silence: mutes one firing alert for a bounded time. An effect, and never wider than the alert."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
@@ -9,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from mcp_tools.effects import SilenceCreate
+from mcp_tools.effects.form import canonical, mark
 from mcp_tools.errors import Refused, ToolError
 from mcp_tools.redaction import hide
 from mcp_tools.spec import Input, Output, Phase, ToolSpec, clean
@@ -100,15 +99,9 @@ async def create_silence(context: Context, arguments: SilenceInput) -> SilenceOu
     return _output(found, created=True)
 
 
-def canonical(labels: Mapping[str, str]) -> str:
-    """Labels as the text that the policy judges and the gate compares."""
-    return json.dumps(labels, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 def key_of(effect: SilenceCreate) -> str:
     """The name of exactly this silence, in its comment: by it we know it as ours."""
-    text = f"{effect.matchers}\n{effect.minutes}\n{effect.comment}"
-    return "sre-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+    return mark(effect.matchers, effect.minutes, effect.comment)
 
 
 def _wire(context: Context, arguments: SilenceInput, key: str) -> dict[str, Any]:

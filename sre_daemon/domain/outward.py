@@ -1,10 +1,10 @@
 """Effects on what people look at: PagerDuty, Confluence, silences. None of them can be undone."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
+
+from sre_daemon.domain import form
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,7 @@ class ConfluenceCreate:
     @property
     def key(self) -> str:
         """What the tool server writes at the end of exactly this page."""
-        text = f"{self.space}\n{self.title}\n{self.body}"
-        return "sre-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+        return form.mark(self.space, self.title, self.body)
 
     def describe(self) -> str:
         """For people."""
@@ -101,19 +100,13 @@ class SilenceCreate:
     @property
     def key(self) -> str:
         """What the tool server writes into the comment of exactly this silence."""
-        text = f"{self.matchers}\n{self.minutes}\n{self.comment}"
-        return "sre-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+        return form.mark(self.matchers, self.minutes, self.comment)
 
     @property
     def labels(self) -> Mapping[str, str]:
         """What it matches, by equality; nothing when the text is not in the one form."""
-        try:
-            found = json.loads(self.matchers)
-            form = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            return {}
-        plain = isinstance(found, dict) and all(isinstance(item, str) for item in found.values())
-        return found if plain and form == self.matchers else {}
+        found = form.read(self.matchers) or {}
+        return found if all(isinstance(item, str) for item in found.values()) else {}
 
     def within(self, alert: Mapping[str, str]) -> bool:
         """Whether it mutes no more than an alert with these labels."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from sre_daemon.domain import form
 from sre_daemon.domain.effect import (
     ConfigSet,
     Effect,
@@ -111,25 +112,12 @@ class AllowCall(Part):
         """Whether every argument is named and within its bounds."""
         if not self.covers(effect) or not isinstance(effect, McpCall):
             return False
-        given = _arguments(effect.arguments)
+        given = form.read(effect.arguments)
         return (
             given is not None
             and given.keys() == self.arguments.keys()
             and all(_within(self.arguments[name], value) for name, value in given.items())
         )
-
-
-def _arguments(text: str) -> dict[str, object] | None:
-    """The arguments of a call, if the text is exactly how the tool server writes them.
-
-    Another way of writing could be read as something else by the attached server.
-    """
-    try:
-        given = json.loads(text)
-        same = json.dumps(given, sort_keys=True, separators=(",", ":"), ensure_ascii=False) == text
-    except (ValueError, RecursionError):
-        return None
-    return given if isinstance(given, dict) and same else None
 
 
 def _within(bounds: Value, value: object) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from mcp_tools.effects.form import canonical
 from mcp_tools.guard import GateGuard
-from mcp_tools.tools.confluence import canonical
 from sre_daemon.domain.outward import ConfluenceCreate, PagerDutyCreate, PagerDutyUpdate
 from sre_daemon.domain.remediation import Direction, EffectState
 from sre_daemon.domain.verdict import Reason
